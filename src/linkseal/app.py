@@ -1,0 +1,1 @@
+"""Build everything and supervise it: the only place that does."""

@@ -1,0 +1,1 @@
+"""Certificates: the local CA of a machine without one, and configured files."""

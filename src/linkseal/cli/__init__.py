@@ -1,0 +1,51 @@
+"""The ``linkseal`` command: one module per noun, no decisions of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linkseal.cli import configuration
+from linkseal.cli.context import Settings
+from linkseal.cli.output import print_error
+from linkseal.errors import LinksealError
+
+app = typer.Typer(
+    name="linkseal",
+    help="SSL-enabled click and open tracking of email.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(configuration.app, name="config")
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="Config file; default: linkseal.toml here, then /etc/linkseal."
+        ),
+    ] = None,
+) -> None:
+    """Keep the options every command shares."""
+    context.obj = Settings(config_file=config)
+
+
+def main() -> None:
+    """Run the command; exit 1 with ``error:`` and ``hint:`` on a :class:`LinksealError`."""
+    try:
+        app(prog_name="linkseal")
+    except LinksealError as error:
+        print_error(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader went away (`linkseal event list | head`): not an error worth a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,65 @@
+"""How the command line speaks: tables, JSON, errors; colour only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from linkseal.errors import LinksealError
+
+JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+out = Console(soft_wrap=False, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document, indented, on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_json_line(value: object) -> None:
+    """Print one JSON value on a line of its own, at once: for streams."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Print a table; untrusted text cannot colour or control the terminal.
+
+    Args:
+        columns: Column headings.
+        rows: Cell values, turned to text here.
+        empty: The sentence for no rows: what that means and what to do.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    count = 0
+    for row in rows:
+        table.add_row(*(escape(plain(cell)) for cell in row))
+        count += 1
+    if count:
+        out.print(table)
+    else:
+        out.print(escape(empty))
+
+
+def plain(value: object) -> str:
+    """Return a value as text with every control character made visible."""
+    text = "" if value is None else str(value)
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def print_error(error: LinksealError) -> None:
+    """Tell an error and what to do about it on standard error."""
+    err.print(f"[bold red]error:[/] {escape(plain(error.message))} [dim]({error.code})[/]")
+    if error.hint:
+        err.print(f"[bold]hint:[/] {escape(plain(error.hint))}")

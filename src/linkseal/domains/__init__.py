@@ -1,0 +1,1 @@
+"""Branded domains and which base a link gets. The decisions are pure."""

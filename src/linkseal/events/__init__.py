@@ -1,0 +1,1 @@
+"""What happens to hits: the collector stores them as events."""

@@ -1,0 +1,1 @@
+"""How mail enters: the SMTP proxy."""

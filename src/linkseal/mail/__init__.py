@@ -1,0 +1,1 @@
+"""Instrument a message: seal its links, add its pixel, touch nothing else. Pure."""

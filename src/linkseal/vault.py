@@ -1,0 +1,178 @@
+"""Secrets at rest: everything secret in the data directory is sealed under one master key.
+
+AES-256-GCM with a random 96-bit nonce and a purpose as associated data, so a blob
+written for one purpose cannot be passed off as another. Files are written to the side
+and renamed, mode 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from linkseal.errors import VaultError
+from linkseal.seal import KEY_BYTES, Keyring
+
+MASTER_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class Vault:
+    """Seals and opens secrets under the master key.
+
+    Args:
+        master_key: 32 secret bytes.
+    """
+
+    def __init__(self, master_key: bytes) -> None:
+        if len(master_key) != MASTER_KEY_BYTES:
+            raise VaultError(
+                f"the master key must have {MASTER_KEY_BYTES} bytes, it has {len(master_key)}",
+                code="master-key-invalid",
+                hint="use the file that `linkseal init` made",
+            )
+        self._cipher = AESGCM(master_key)
+
+    def seal(self, secret: bytes, purpose: str) -> bytes:
+        """Return ``secret`` encrypted for ``purpose``."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, secret, purpose.encode())
+
+    def open(self, blob: bytes, purpose: str) -> bytes:
+        """Return the secret in ``blob``.
+
+        Raises:
+            VaultError: Another master key, another purpose, or a damaged blob.
+        """
+        try:
+            return self._cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], purpose.encode())
+        except (InvalidTag, ValueError) as error:
+            raise VaultError(
+                f"cannot open a secret kept for {purpose}",
+                hint="the master key is not this data directory's, or the file is damaged",
+            ) from error
+
+
+def new_master_key() -> str:
+    """Return a fresh master key in its text form, base64."""
+    return base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode("ascii")
+
+
+def parse_master_key(text: str, source: str) -> bytes:
+    """Read the text form of a master key.
+
+    Raises:
+        VaultError: Not base64; the text itself is never in the message.
+    """
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise VaultError(
+            f"the master key in {source} is not base64",
+            code="master-key-invalid",
+            hint="use the file that `linkseal init` made",
+        ) from error
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file atomically and durably, readable by its owner only.
+
+    Raises:
+        VaultError: It could not be written; the old file is as it was.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise VaultError(
+            f"cannot write {path}: {error.strerror}",
+            code="vault-unwritable",
+            hint="free disk space or mend the permissions",
+            retryable=True,
+        ) from error
+
+
+class _KeyringFile(msgspec.Struct):
+    """The keyring at rest: key id to sealed key, base64."""
+
+    active: int
+    keys: dict[str, str]
+
+
+def new_keyring() -> Keyring:
+    """Return a keyring with one fresh key."""
+    return Keyring({1: secrets.token_bytes(KEY_BYTES)}, 1)
+
+
+def rotated_keyring(keyring: Keyring) -> Keyring:
+    """Return the keyring with a fresh active key added."""
+    return keyring.rotated(secrets.token_bytes(KEY_BYTES))
+
+
+def save_keyring(path: Path, keyring: Keyring, vault: Vault) -> None:
+    """Write a keyring, each key sealed.
+
+    Raises:
+        VaultError: It could not be written; the old file is as it was.
+    """
+    keys = {
+        str(key_id): base64.b64encode(vault.seal(key, _purpose(key_id))).decode("ascii")
+        for key_id, key in keyring.keys.items()
+    }
+    write_private(
+        path, msgspec.json.format(msgspec.json.encode(_KeyringFile(keyring.active, keys)))
+    )
+
+
+def load_keyring(path: Path, vault: Vault) -> Keyring:
+    """Read a keyring.
+
+    Raises:
+        VaultError: Missing, damaged, or sealed under another master key.
+    """
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=_KeyringFile)
+        keys = {
+            int(key_id): vault.open(base64.b64decode(blob), _purpose(int(key_id)))
+            for key_id, blob in stored.keys.items()
+        }
+    except OSError as error:
+        raise VaultError(
+            f"cannot read the keyring {path}: {error.strerror}",
+            code="keyring-missing",
+            hint="run `linkseal init`, or restore it from a backup: no sent link opens without it",
+        ) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise VaultError(
+            f"the keyring {path} is damaged: {error}",
+            code="keyring-damaged",
+            hint="restore the file from a backup: without it no sent link opens",
+        ) from error
+    return Keyring(keys, stored.active)
+
+
+def _purpose(key_id: int) -> str:
+    return f"token-key:{key_id}"
