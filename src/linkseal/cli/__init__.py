@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from linkseal.cli import configuration
+from linkseal.cli import configuration, setup, token
 from linkseal.cli.context import Settings
 from linkseal.cli.output import print_error
 from linkseal.errors import LinksealError
@@ -21,7 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(setup.init)
 app.add_typer(configuration.app, name="config")
+app.add_typer(token.app, name="token")
 
 
 @app.callback()

@@ -54,11 +54,17 @@ class SegmentName:
 
 
 def list_segments(directory: Path) -> list[SegmentName]:
-    """Return the segments in a journal directory, each worker's oldest first."""
+    """Return the segments in a journal directory, each worker's oldest first.
+
+    Raises:
+        JournalError: The directory cannot be read; a missing one is empty.
+    """
     try:
         names = [SegmentName.parse(entry.name) for entry in directory.iterdir()]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise _unreadable(directory, error) from error
     return sorted(name for name in names if name is not None)
 
 
@@ -80,21 +86,28 @@ class SegmentWriter:
     """
 
     def __init__(self, directory: Path, slot: int) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(directory, error) from error
         mine = [name.sequence for name in list_segments(directory) if name.slot == slot]
         self.name = SegmentName(slot, max(mine, default=0) + 1, secrets.token_hex(8))
         self.path = directory / self.name.file_name
         self.bytes_written = 0
         try:
-            directory.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise _unwritable(self.path, error) from error
+        try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute(
                 "CREATE TABLE batch (id INTEGER PRIMARY KEY, hits BLOB NOT NULL)"
             )
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
+            self.close()
             raise _unwritable(self.path, error) from error
 
     @property

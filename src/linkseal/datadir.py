@@ -1,0 +1,96 @@
+"""The data directory: what lies in it, and how a new one is made.
+
+========================  ====================================================
+``master.key``            the master key, unless it is in the environment
+``keyring.json``          the token keys, sealed under the master key
+``edge.snapshot``         what the edge reads, sealed under the master key
+``tls/``                  the local CA and its certificate, when none is configured
+``journal/``              hits between the edge and the collector
+``linkseal.db``           the database, when no other is configured
+========================  ====================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linkseal.config import Config
+from linkseal.errors import VaultError
+from linkseal.seal import Keyring
+from linkseal.vault import (
+    Vault,
+    load_keyring,
+    new_keyring,
+    new_master_key,
+    parse_master_key,
+    save_keyring,
+    write_private,
+)
+
+
+def prepare(config: Config) -> list[Path]:
+    """Make what is missing of a data directory, and return what was made.
+
+    A master key is made only where nothing was ever sealed under one: with a keyring
+    or snapshot there and the key gone, making another would look like success and
+    leave every link ever sent unreadable.
+
+    Raises:
+        VaultError: The directory cannot be written, or the master key is missing.
+    """
+    made: list[Path] = []
+    directory = config.data_dir
+    if not directory.is_dir():
+        try:
+            directory.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise VaultError(
+                f"cannot make the data directory {directory}: {error.strerror}",
+                code="vault-unwritable",
+                hint="set data_dir to a directory this user can write",
+            ) from error
+        made.append(directory)
+    sealed = config.keyring_file.exists() or config.snapshot_file.exists()
+    if not config.master_key and not config.master_key_file.exists() and not sealed:
+        write_private(config.master_key_file, new_master_key().encode() + b"\n")
+        made.append(config.master_key_file)
+    vault = open_vault(config)
+    if not config.keyring_file.exists():
+        save_keyring(config.keyring_file, new_keyring(), vault)
+        made.append(config.keyring_file)
+    return made
+
+
+def open_vault(config: Config) -> Vault:
+    """Return the vault of a data directory.
+
+    Raises:
+        VaultError: There is no master key, or it is not one.
+    """
+    if config.master_key:
+        return Vault(parse_master_key(config.master_key, "LINKSEAL_MASTER_KEY"))
+    file = config.master_key_file
+    try:
+        text = file.read_text(encoding="ascii")
+    except FileNotFoundError as error:
+        raise VaultError(
+            f"there is no master key {file}",
+            code="master-key-missing",
+            hint="run `linkseal init` for a new data directory, or restore the file from a backup",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise VaultError(
+            f"cannot read the master key {file}",
+            code="master-key-invalid",
+            hint="mend its permissions, or restore it from a backup",
+        ) from error
+    return Vault(parse_master_key(text, str(file)))
+
+
+def open_keyring(config: Config) -> Keyring:
+    """Return the token keyring of a data directory.
+
+    Raises:
+        VaultError: The master key or the keyring is missing or does not fit.
+    """
+    return load_keyring(config.keyring_file, open_vault(config))

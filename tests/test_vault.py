@@ -1,0 +1,115 @@
+"""Secrets at rest: they open under their key and purpose only, and survive a failed write."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from linkseal import datadir
+from linkseal.config import Config
+from linkseal.errors import VaultError
+from linkseal.vault import (
+    Vault,
+    load_keyring,
+    new_keyring,
+    new_master_key,
+    parse_master_key,
+    rotated_keyring,
+    save_keyring,
+    write_private,
+)
+
+VAULT = Vault(b"m" * 32)
+
+
+def test_a_secret_opens_under_its_key_and_purpose_only() -> None:
+    blob = VAULT.seal(b"secret", "token-key:1")
+    assert VAULT.open(blob, "token-key:1") == b"secret"
+    for vault, data, purpose in (
+        (Vault(b"n" * 32), blob, "token-key:1"),
+        (VAULT, blob, "token-key:2"),
+        (VAULT, blob[:-1], "token-key:1"),
+        (VAULT, b"", "token-key:1"),
+        (VAULT, blob[:-1] + bytes([blob[-1] ^ 1]), "token-key:1"),
+    ):
+        with pytest.raises(VaultError):
+            vault.open(data, purpose)
+
+
+def test_a_keyring_comes_back_and_lies_sealed(tmp_path: Path) -> None:
+    keyring = rotated_keyring(new_keyring())
+    file = tmp_path / "keyring.json"
+    save_keyring(file, keyring, VAULT)
+    again = load_keyring(file, VAULT)
+    assert (again.keys, again.active) == (keyring.keys, 2)
+    assert file.stat().st_mode & 0o777 == 0o600
+    for key in keyring.keys.values():
+        assert base64.b64encode(key) not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"{", "keyring-damaged"),
+        (b'{"active": 1, "keys": {"x": ""}}', "keyring-damaged"),
+        (b'{"active": 1, "keys": {"1": "AAAA"}}', "vault-unreadable"),
+        (None, "keyring-missing"),
+    ],
+)
+def test_a_keyring_that_cannot_be_read_says_why(
+    tmp_path: Path, content: bytes | None, code: str
+) -> None:
+    file = tmp_path / "keyring.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(VaultError) as refusal:
+        load_keyring(file, VAULT)
+    assert refusal.value.code == code
+    assert refusal.value.hint
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    write_private(file, b"old")
+    with pytest.raises(VaultError) as refusal:
+        write_private(tmp_path / "missing" / "secret", b"new")
+    assert refusal.value.retryable
+    assert file.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_master_key_has_a_text_form_that_no_error_shows() -> None:
+    text = new_master_key()
+    assert len(parse_master_key(text + "\n", "here")) == 32
+    with pytest.raises(VaultError) as refusal:
+        parse_master_key("not base64 at all!", "master.key")
+    assert "not base64 at all" not in str(refusal.value)
+    with pytest.raises(VaultError):
+        Vault(b"short")
+
+
+def test_a_new_data_directory_gets_keys_once(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path / "data")
+    made = datadir.prepare(config)
+    assert [path.name for path in made] == ["data", "master.key", "keyring.json"]
+    keyring = datadir.open_keyring(config)
+    assert datadir.prepare(config) == []
+    assert datadir.open_keyring(config).keys == keyring.keys
+
+
+def test_a_lost_master_key_is_an_error_not_a_new_key(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path)
+    datadir.prepare(config)
+    config.master_key_file.unlink()
+    with pytest.raises(VaultError) as refusal:
+        datadir.prepare(config)
+    assert refusal.value.code == "master-key-missing"
+    assert not config.master_key_file.exists()
+
+
+def test_a_master_key_may_come_from_the_environment(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path, master_key=new_master_key())
+    assert [path.name for path in datadir.prepare(config)] == ["keyring.json"]
+    assert datadir.open_keyring(config).active == 1
