@@ -1,1 +1,278 @@
-"""Build everything and supervise it: the only place that does."""
+"""Build everything and supervise it: the only place that does.
+
+``linkseal up`` runs one :class:`Service`: edge workers, collector and SMTP proxy as
+processes under a :class:`linkseal.supervisor.Supervisor`. The service makes what a new
+machine lacks (keys, database, a local certificate), binds every port before it forks,
+and writes the snapshot the edge reads whenever a key or a certificate changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from linkseal import datadir
+from linkseal.certificates import Certificate, LocalCA, read_certificate
+from linkseal.config import Address, Config
+from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
+from linkseal.edge.tls import ListeningTLS
+from linkseal.edge.worker import run_worker
+from linkseal.errors import LinksealError, ServiceError
+from linkseal.events.collector import run_collector
+from linkseal.intake.proxy import run_proxy
+from linkseal.journal import list_segments
+from linkseal.listeners import bound_address, listen
+from linkseal.store import Store
+from linkseal.supervisor import Part, Supervisor
+from linkseal.vault import load_keyring, write_private
+
+LOCK_WAIT: Final = 15.0
+"""Seconds a new service waits for the last one's processes to leave."""
+RENEWAL_CHECK: Final = 3600.0
+
+log = structlog.get_logger("service")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a started service tells its starter.
+
+    Attributes:
+        config: The configuration with the ports really bound.
+        ca_file: The local CA's certificate; ``None`` when one is configured.
+    """
+
+    config: Config
+    ca_file: Path | None
+
+
+class Service:
+    """The whole service on one machine.
+
+    Args:
+        config: Ports may be 0: a free one is taken.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._listeners: dict[str, socket.socket] = {}
+        self._sources: tuple[object, ...] = ()
+        self._renewal_due = 0.0
+
+    def run(self, on_ready: Callable[[Ready], None]) -> None:
+        """Start, call ``on_ready`` once the ports are bound, and supervise until told to stop.
+
+        While it runs, ``service.json`` in the data directory says where it listens.
+
+        Raises:
+            ServiceError: A port is taken, or a service runs on this data directory.
+            LinksealError: The keys, the certificate or the database cannot be used.
+        """
+        made = datadir.prepare(self._config)
+        for path in made:
+            log.info("made", path=str(path))
+        with _lock(self._config.data_dir / "service.lock"):
+            Store.open(self._config.store_url).close()
+            try:
+                self._bind()
+                self._vault = datadir.open_vault(self._config)
+                snapshot = self._build_snapshot()
+                save_snapshot(self._config.snapshot_file, snapshot, self._vault)
+                self._tls = ListeningTLS(snapshot)
+                self._announce(on_ready)
+                Supervisor(self._parts(), self._tick).run()
+            finally:
+                self._config.service_file.unlink(missing_ok=True)
+                for listener in self._listeners.values():
+                    listener.close()
+
+    def _announce(self, on_ready: Callable[[Ready], None]) -> None:
+        edge, smtp = self._config.edge, self._config.smtp
+        where = {
+            "pid": os.getpid(),
+            "http": str(edge.http),
+            "https": str(edge.https),
+            "ops": str(edge.ops),
+            "smtp": str(smtp.listen) if smtp.enabled else None,
+            "base": self._config.shared_base,
+            "ca_file": str(self._ca_file) if self._ca_file else None,
+        }
+        write_private(self._config.service_file, json.dumps(where, indent=2).encode() + b"\n")
+        log.info("ready", **where)
+        on_ready(Ready(self._config, self._ca_file))
+
+    @property
+    def _ca_file(self) -> Path | None:
+        return None if self._config.tls.certificate else self._local_ca.file
+
+    @property
+    def _local_ca(self) -> LocalCA:
+        config = self._config
+        return LocalCA(config.data_dir / "tls", self._vault, config.base_domain)
+
+    def _bind(self) -> None:
+        """Bind every port, and keep a configuration that names the ports bound."""
+        config = self._config
+        wanted = {f"edge.{key}": getattr(config.edge, key) for key in ("http", "https", "ops")}
+        if config.smtp.enabled:
+            wanted["smtp.listen"] = config.smtp.listen
+            for number, extra in enumerate(config.smtp.listeners):
+                wanted[f"smtp.listeners[{number}].listen"] = extra.listen
+        for key, address in wanted.items():
+            self._listeners[key] = listen(address, key)
+
+        def bound(key: str) -> Address:
+            return bound_address(self._listeners[key])
+
+        edge = config.edge.model_copy(
+            update={key: bound(f"edge.{key}") for key in ("http", "https", "ops")}
+        )
+        update: dict[str, object] = {"edge": edge}
+        if config.smtp.enabled:
+            update["smtp"] = config.smtp.model_copy(update={"listen": bound("smtp.listen")})
+        self._config = config.model_copy(update=update)
+
+    def _build_snapshot(self) -> Snapshot:
+        config = self._config
+        self._sources = self._stat_sources()
+        certificate = self._shared_certificate()
+        self._renewal_due = time.monotonic() + RENEWAL_CHECK
+        return Snapshot.build(
+            keyring=load_keyring(config.keyring_file, self._vault),
+            base_domain=config.base_domain,
+            shared_host=config.shared_host,
+            hosts={},
+            certificates=[
+                SnapshotCertificate(certificate.names, certificate.chain, certificate.key)
+            ],
+        )
+
+    def _shared_certificate(self) -> Certificate:
+        config, now = self._config, datetime.now(UTC)
+        if config.tls.certificate and config.tls.key:
+            return read_certificate(config.tls.certificate, config.tls.key, config.shared_host, now)
+        return self._local_ca.certificate(config.shared_host, now)
+
+    def _stat_sources(self) -> tuple[object, ...]:
+        """Return what changes when a file the snapshot is made from does."""
+        files = (self._config.keyring_file, self._config.tls.certificate, self._config.tls.key)
+        seen: list[object] = []
+        for file in files:
+            try:
+                stat = file.stat() if file else None
+            except OSError:
+                stat = None
+            seen.append((stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else None)
+        return tuple(seen)
+
+    def _tick(self, reload: bool) -> None:
+        """Write a new snapshot when a key or certificate changed, or is due for renewal."""
+        due = time.monotonic() >= self._renewal_due
+        if not (reload or due or self._stat_sources() != self._sources):
+            return
+        try:
+            snapshot = self._build_snapshot()
+            save_snapshot(self._config.snapshot_file, snapshot, self._vault)
+            self._tls.use(snapshot)
+            log.info("snapshot written")
+        except LinksealError as error:
+            # The edge goes on with the last good snapshot; the files are tried again when
+            # they change, and at the next renewal check.
+            self._renewal_due = time.monotonic() + RENEWAL_CHECK
+            log.error("snapshot not written, the last one stays", **error.as_dict())
+
+    def _parts(self) -> list[Part]:
+        config = self._config
+        # No worker of another service lives, so every segment here now is closed for good.
+        closed = frozenset(list_segments(config.journal_dir))
+        parts = [
+            Part(
+                "collector",
+                lambda stop_fd: run_collector(
+                    config.store_url,
+                    config.journal_dir,
+                    config.store.collect_interval,
+                    stop_fd,
+                    closed,
+                ),
+                stage=1,
+            )
+        ]
+        parts += [
+            Part(f"edge-{slot}", self._edge(slot), grace=config.edge.drain_timeout + 5)
+            for slot in range(config.edge.workers)
+        ]
+        if config.smtp.enabled:
+            parts.append(Part("smtp", self._proxy(), grace=15.0))
+        return parts
+
+    def _edge(self, slot: int) -> Callable[[int], None]:
+        config = self._config
+
+        def run(stop_fd: int) -> None:
+            run_worker(
+                slot=slot,
+                http=self._listeners["edge.http"],
+                https=self._listeners["edge.https"],
+                ops=self._listeners["edge.ops"],
+                tls=self._tls,
+                edge=config.edge,
+                journal=config.journal,
+                journal_dir=config.journal_dir,
+                snapshot_file=config.snapshot_file,
+                vault=self._vault,
+                stop_fd=stop_fd,
+            )
+
+        return run
+
+    def _proxy(self) -> Callable[[int], None]:
+        config = self._config
+        listeners: list[tuple[socket.socket, str | None]] = [(self._listeners["smtp.listen"], None)]
+        listeners += [
+            (self._listeners[f"smtp.listeners[{number}].listen"], extra.customer)
+            for number, extra in enumerate(config.smtp.listeners)
+        ]
+        return lambda stop_fd: run_proxy(config, listeners, self._vault, stop_fd)
+
+
+@contextlib.contextmanager
+def _lock(file: Path) -> Iterator[None]:
+    """Hold the data directory: two services on one would write the same journal slots.
+
+    The lock is inherited by every part, so it is free only when the last process of a
+    killed service has left too.
+    """
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + LOCK_WAIT
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ServiceError(
+                        f"a service runs on {file.parent} already",
+                        code="already-running",
+                        hint="stop it first, or give this one another data_dir",
+                    ) from None
+                if not waiting:
+                    log.info("waiting for the last service's processes to leave")
+                    waiting = True
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(handle)

@@ -318,6 +318,11 @@ class Config(BaseSettings):
         return self.data_dir / "edge.snapshot"
 
     @property
+    def service_file(self) -> Path:
+        """Where a running service says where it listens."""
+        return self.data_dir / "service.json"
+
+    @property
     def store_url(self) -> str:
         """The database's SQLAlchemy URL."""
         return self.store.url or f"sqlite:///{self.data_dir / 'linkseal.db'}"
@@ -374,10 +379,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
             f"an environment override is not readable: {error}",
             hint="lists and tables in the environment are written as JSON",
         ) from error
-    data_dir = config.data_dir.expanduser()
-    if not data_dir.is_absolute():
-        data_dir = (file.parent if file else Path.cwd()) / data_dir
-    config = config.model_copy(update={"data_dir": data_dir.resolve()})
+    config = _anchored(config, file.parent if file else Path.cwd())
     _check_pairs(config)
     return Loaded(config, file, tuple(_report(config, values, env, file)))
 
@@ -456,6 +458,26 @@ def _explain(error: ValidationError, file: Path | None) -> ConfigError:
 def _shown(key: str, value: object) -> str:
     secret = key in {"master_key", "smtp.next_hop_password"}
     return "a secret value" if secret else repr(value)
+
+
+def _anchored(config: Config, directory: Path) -> Config:
+    """Return the configuration with every path absolute, relative ones below ``directory``."""
+
+    def anchored(section: Config | Section) -> dict[str, object]:
+        paths = ((name, getattr(section, name)) for name in type(section).model_fields)
+        return {
+            name: (directory / path.expanduser()).resolve()
+            for name, path in paths
+            if isinstance(path, Path)
+        }
+
+    return config.model_copy(
+        update={
+            **anchored(config),
+            "tls": config.tls.model_copy(update=anchored(config.tls)),
+            "smtp": config.smtp.model_copy(update=anchored(config.smtp)),
+        }
+    )
 
 
 def _check_pairs(config: Config) -> None:

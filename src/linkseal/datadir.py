@@ -7,6 +7,7 @@
 ``tls/``                  the local CA and its certificate, when none is configured
 ``journal/``              hits between the edge and the collector
 ``linkseal.db``           the database, when no other is configured
+``service.json``          where a running service listens; ``service.lock`` holds it
 ========================  ====================================================
 """
 

@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -129,7 +128,7 @@ class Supervisor:
             part.run(self._pipe_read)
             code = 0
         except BaseException:  # noqa: BLE001 - whatever it was, a child must not return
-            log.error("part crashed", part=part.name, error=traceback.format_exc())
+            log.exception("part crashed", part=part.name)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

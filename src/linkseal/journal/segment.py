@@ -108,6 +108,7 @@ class SegmentWriter:
             )
         except sqlite3.Error as error:
             self.close()
+            remove_segment(directory, self.name)
             raise _unwritable(self.path, error) from error
 
     @property
