@@ -170,7 +170,7 @@ def _kill(service: ServiceProcess, victim: str, seconds: float) -> int:
 
 def _links(config: Config, message: MessageID) -> Iterator[int]:
     with Store.open(config.store_url, migrate=False) as store:
-        for event in store.events(EventFilter(message=str(message), limit=None)):
+        for event in store.events.list(EventFilter(message=str(message), limit=None)):
             yield event.link
 
 

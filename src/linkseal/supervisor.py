@@ -127,7 +127,8 @@ class Supervisor:
             structlog.contextvars.bind_contextvars(part=part.name)
             part.run(self._pipe_read)
             code = 0
-        except BaseException:  # noqa: BLE001 - whatever it was, a child must not return
+        except BaseException:
+            # Whatever it was, a child must not return into the supervisor's code.
             log.exception("part crashed", part=part.name)
         finally:
             sys.stdout.flush()

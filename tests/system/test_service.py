@@ -44,7 +44,7 @@ def click_url(service: ServiceProcess, link: int = 0) -> str:
 
 def events(service: ServiceProcess) -> list[Event]:
     with Store.open(service.config.store_url, migrate=False) as store:
-        return list(store.events(EventFilter()))
+        return list(store.events.list(EventFilter()))
 
 
 def test_a_bare_machine_serves_verified_https_and_stores_the_click(

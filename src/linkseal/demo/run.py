@@ -84,10 +84,10 @@ def write_config(directory: Path, next_hop: Address, ports: Callable[[Address], 
 def add_customers(config: Config) -> None:
     """Add the three senders to a new store."""
     with Store.open(config.store_url) as store:
-        known = {customer.name for customer in store.customers()}
+        known = {customer.name for customer in store.customers.all()}
         for name, domain in _CUSTOMERS.items():
             if name not in known:
-                store.add_customer(name, from_domains=(domain,))
+                store.customers.add(name, from_domains=(domain,))
 
 
 async def deliver(service: ServiceProcess, mailbox: Mailbox) -> list[Delivered]:
@@ -174,7 +174,7 @@ async def watch(
     deadline = time.monotonic() + EVENT_TIMEOUT
     with Store.open(config.store_url, migrate=False) as store:
         while count is None or (len(found) < count and time.monotonic() < deadline):
-            for event in store.events(EventFilter(after=after)):
+            for event in store.events.list(EventFilter(after=after)):
                 after = event.seq
                 seen(event)
                 if count is not None:

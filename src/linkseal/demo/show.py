@@ -53,8 +53,8 @@ class Stage:
         """Show one event as it arrives."""
         what = f"link {event.link} → {event.destination}" if event.kind == "click" else "the pixel"
         self.line(
-            f"  {event.at:%H:%M:%S} {event.kind:<5} {event.customer_name:<10} "
-            f"{event.recipient or '':<28} {what}"
+            f"  {event.at:%H:%M:%S} {event.kind:<5} {event.customer:<10} "
+            f"{event.recipient:<28} {what}"
         )
 
     def invitation(self, service: ServiceProcess, example: str) -> None:

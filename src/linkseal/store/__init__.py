@@ -1,1 +1,83 @@
 """The database: schema, migrations and every query. SQL stands here and nowhere else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from linkseal.store.customers import Customers
+from linkseal.store.database import Database
+from linkseal.store.events import Events
+from linkseal.store.messages import Messages
+from linkseal.store.values import (
+    Customer,
+    Event,
+    EventFilter,
+    Message,
+    MessageState,
+    NewEvent,
+    Position,
+)
+
+
+class Store:
+    """An open database, its queries by noun.
+
+    A context manager; not to be carried across a fork.
+
+    Attributes:
+        customers: Who they are, and whose a message is.
+        messages: What was instrumented.
+        events: What recipients did.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.customers = Customers(database)
+        self.messages = Messages(database)
+        self.events = Events(database)
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True) -> Self:
+        """Open the database at an SQLAlchemy URL, by default bringing its schema up to date.
+
+        Raises:
+            StoreError: It is unreachable, or of a later version.
+        """
+        database = Database(url)
+        if migrate:
+            try:
+                database.migrate()
+            except BaseException:
+                database.close()
+                raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+__all__ = [
+    "Customer",
+    "Event",
+    "EventFilter",
+    "Message",
+    "MessageState",
+    "NewEvent",
+    "Position",
+    "Store",
+]

@@ -1,0 +1,178 @@
+"""The collector: moves hits from the journal into the database, each exactly once.
+
+For every segment, in order: read rows after the stored position; store their events and
+the new position in one transaction; when a closed segment is stored whole, unlink it,
+then forget its position. A crash between any two of these steps repeats work at the
+next start and changes nothing: event ids are made from segment, row and place, and
+a position forgotten too late or never costs a row in a small table.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Collection
+from itertools import pairwise
+from pathlib import Path
+
+import structlog
+
+from linkseal.errors import JournalError, LinksealError
+from linkseal.events import metrics
+from linkseal.journal import (
+    Hit,
+    Row,
+    SegmentName,
+    decode_batch,
+    event_id,
+    list_segments,
+    read_rows,
+    remove_segment,
+)
+from linkseal.seal import Kind, MessageID
+from linkseal.store import NewEvent, Position, Store
+
+ROWS_AT_ONCE = 200
+LONGEST_PAUSE = 10.0
+
+log = structlog.get_logger("collector")
+
+
+class Collector:
+    """Stores what journals hold.
+
+    Args:
+        store: Where events go.
+        journal_dir: Where the edge workers' segments are.
+        closed: Segments known to be closed besides those a later one follows: what was
+            there before this service's workers started.
+    """
+
+    def __init__(
+        self, store: Store, journal_dir: Path, closed: Collection[SegmentName] = ()
+    ) -> None:
+        self._store = store
+        self._directory = journal_dir
+        self._closed = closed
+        self._unreadable: dict[SegmentName, float] = {}
+
+    def run_once(self) -> int:
+        """Store what is there now; return how many events were new.
+
+        Raises:
+            StoreError: The database cannot be used. What is stored is whole, the rest
+                stays in the journal for the next call.
+        """
+        names = list_segments(self._directory)
+        positions = self._store.events.positions()
+        followed = {earlier for earlier, later in pairwise(names) if earlier.slot == later.slot}
+        stored = 0
+        for name in names:
+            # Whether it is closed must be known before it is read to its end: a row
+            # appended in between would be unlinked unread.
+            closed = name in followed or name in self._closed
+            try:
+                stored += self._collect(name, positions.get(name.uid, 0))
+            except JournalError as error:
+                self._note_unreadable(name, error)
+                continue
+            if closed:
+                remove_segment(self._directory, name)
+                self._store.events.forget_segment(name.uid)
+        for uid in positions.keys() - {name.uid for name in names}:
+            self._store.events.forget_segment(uid)
+        metrics.COLLECTED_AT.set_to_current_time()
+        return stored
+
+    def _collect(self, name: SegmentName, after: int) -> int:
+        stored = 0
+        while rows := read_rows(self._directory, name, after, ROWS_AT_ONCE):
+            after = rows[-1].id
+            events = [event for row in rows for event in self._events(name, row)]
+            stored += self._store.events.store(events, Position(name.uid, name.file_name, after))
+            metrics.EVENTS.inc(len(events))
+            if events:
+                metrics.LAG.set(max(0.0, time.time() - events[-1].at_ms / 1000))
+        return stored
+
+    def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
+        try:
+            hits = decode_batch(row.data)
+            return [_event(event_id(name, row.id, index), hit) for index, hit in enumerate(hits)]
+        except (LinksealError, ValueError) as error:
+            self._keep_aside(name, row)
+            metrics.DAMAGED_ROWS.inc()
+            log.error("journal row damaged", segment=name.file_name, row=row.id, error=str(error))
+            return []
+
+    def _keep_aside(self, name: SegmentName, row: Row) -> None:
+        aside = self._directory / "damaged"
+        aside.mkdir(exist_ok=True)
+        (aside / f"{name.uid}-{row.id}.row").write_bytes(row.data)
+
+    def _note_unreadable(self, name: SegmentName, error: JournalError) -> None:
+        """Log an unreadable segment, once a minute; the others go on."""
+        now = time.monotonic()
+        if now - self._unreadable.get(name, -60.0) >= 60.0:
+            self._unreadable[name] = now
+            log.error("journal segment unreadable", segment=name.file_name, **error.as_dict())
+
+
+def run_collector(
+    store_url: str,
+    journal_dir: Path,
+    interval: float,
+    stop_fd: int,
+    closed: Collection[SegmentName] = (),
+) -> None:
+    """Collect until told to stop: the body of the collector's process.
+
+    SIGTERM, or the end of ``stop_fd`` (the supervisor is gone), ends it after one more
+    look at the journal, so what was flushed before is stored.
+
+    Args:
+        store_url: The database.
+        journal_dir: The journal directory.
+        interval: Seconds between looks at an idle journal.
+        stop_fd: Read end of the supervisor's pipe.
+        closed: See :class:`Collector`.
+    """
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
+    with Store.open(store_url, migrate=False) as store:
+        collector = Collector(store, journal_dir, closed)
+        pause = interval
+        while not select.select([wake_read, stop_fd], [], [], pause)[0]:
+            pause = interval if _try(collector) else min(pause * 2, LONGEST_PAUSE)
+        _try(collector)
+
+
+def _try(collector: Collector) -> bool:
+    try:
+        collector.run_once()
+    except LinksealError as error:
+        # The journal keeps everything until the database can be used again.
+        metrics.FAILURES.inc()
+        log.error("events not stored, they wait in the journal", **error.as_dict())
+        return False
+    return True
+
+
+def _event(new_id: str, hit: Hit) -> NewEvent:
+    return NewEvent(
+        id=new_id,
+        kind=Kind(hit.kind).name.lower(),
+        at_ms=hit.at_ms,
+        customer_id=hit.customer,
+        message_id=str(MessageID(hit.message)),
+        link=hit.link,
+        destination=hit.destination,
+        host=hit.host,
+        secure=hit.secure,
+        method=hit.method,
+        address=hit.address,
+        user_agent=hit.user_agent,
+    )

@@ -1,0 +1,246 @@
+"""Customers: who they are, and whose a message is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from linkseal.domains.base import SendingIP, SSLPolicy
+from linkseal.errors import StoreError
+from linkseal.store.database import Database
+from linkseal.store.schema import customers, smtp_users
+from linkseal.store.schema import from_domains as _from_domains
+from linkseal.store.times import from_ms, to_ms
+from linkseal.store.values import Customer
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+_SALT_BYTES = 16
+MIN_PASSWORD = 12
+
+
+class Customers:
+    """Queries about customers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        name: str,
+        *,
+        sending_ip: SendingIP = SendingIP.SHARED,
+        ssl: SSLPolicy = SSLPolicy.ALLOWED,
+        from_domains: Sequence[str] = (),
+        smtp_user: str | None = None,
+        smtp_password: str | None = None,
+    ) -> Customer:
+        """Add a customer, all of it or nothing.
+
+        Args:
+            name: Lower-case letters, digits and hyphens; what commands call it by.
+            sending_ip: Whether its sending addresses are shared with others.
+            ssl: ``required`` if its links may never be plain http.
+            from_domains: Mail from addresses under these is this customer's.
+            smtp_user: Its login at the SMTP proxy.
+            smtp_password: That login's password, at least 12 characters.
+
+        Raises:
+            StoreError: A name, domain or user is malformed or taken, or a password short.
+        """
+        domains = [_domain(domain) for domain in from_domains]
+        if not _NAME.fullmatch(name):
+            raise StoreError(
+                f"{name!r} cannot name a customer",
+                code="customer-name-invalid",
+                hint="use lower-case letters, digits and hyphens, at most 64, as in acme-eu",
+            )
+        if (smtp_user is None) != (smtp_password is None):
+            raise StoreError(
+                "an SMTP user needs a password, and a password a user",
+                code="smtp-user-incomplete",
+                hint="give both, or neither",
+            )
+        if smtp_password is not None and len(smtp_password) < MIN_PASSWORD:
+            raise StoreError(
+                f"the SMTP password is shorter than {MIN_PASSWORD} characters",
+                code="smtp-password-short",
+                hint="let one be made with --generate-password",
+            )
+        with self._database.transaction() as connection:
+            _refuse_taken(connection, name, domains, smtp_user)
+            result = connection.execute(
+                customers.insert().values(
+                    name=name,
+                    sending_ip=sending_ip.value,
+                    ssl=ssl.value,
+                    created_at_ms=to_ms(datetime.now(UTC)),
+                )
+            )
+            customer_id = result.inserted_primary_key[0]  # type: ignore[index]
+            for domain in domains:
+                connection.execute(
+                    _from_domains.insert().values(domain=domain, customer_id=customer_id)
+                )
+            if smtp_user is not None and smtp_password is not None:
+                salt = secrets.token_bytes(_SALT_BYTES)
+                connection.execute(
+                    smtp_users.insert().values(
+                        name=smtp_user,
+                        customer_id=customer_id,
+                        salt=salt,
+                        password_hash=_hash(smtp_password, salt),
+                    )
+                )
+        return self.get(name)
+
+    def all(self) -> list[Customer]:
+        """Return every customer, by name."""
+        return self._select(sa.true())
+
+    def get(self, name: str) -> Customer:
+        """Return a customer by name.
+
+        Raises:
+            StoreError: ``customer-missing``.
+        """
+        found = self._select(customers.c.name == name)
+        if not found:
+            raise StoreError(
+                f"there is no customer {name}",
+                code="customer-missing",
+                hint="`linkseal customer list` shows all, `linkseal customer add` adds one",
+            )
+        return found[0]
+
+    def for_from_domain(self, domain: str) -> Customer | None:
+        """Return whose mail from ``domain`` is: the closest listed domain at or above it."""
+        labels = domain.lower().rstrip(".").split(".")
+        names = [".".join(labels[start:]) for start in range(len(labels) - 1)]
+        with self._database.reading() as connection:
+            found = {
+                row.domain: row.customer_id
+                for row in connection.execute(
+                    sa.select(_from_domains.c.domain, _from_domains.c.customer_id).where(
+                        _from_domains.c.domain.in_(names)
+                    )
+                )
+            }
+        closest = next((found[name] for name in names if name in found), None)
+        return None if closest is None else self._select(customers.c.id == closest)[0]
+
+    def for_login(self, user: str, password: str) -> Customer | None:
+        """Return whose SMTP login this is; ``None`` when user or password is wrong.
+
+        Takes as long for an unknown user as for a wrong password.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(
+                    smtp_users.c.customer_id, smtp_users.c.salt, smtp_users.c.password_hash
+                ).where(smtp_users.c.name == user)
+            ).one_or_none()
+        salt = row.salt if row else bytes(_SALT_BYTES)
+        given = _hash(password, salt)
+        if row is None or not hmac.compare_digest(given, row.password_hash):
+            return None
+        return self._select(customers.c.id == row.customer_id)[0]
+
+    def _select(self, where: sa.ColumnElement[bool]) -> list[Customer]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(
+                    customers.c.id,
+                    customers.c.name,
+                    customers.c.sending_ip,
+                    customers.c.ssl,
+                    customers.c.created_at_ms,
+                )
+                .where(where)
+                .order_by(customers.c.name)
+            ).all()
+            ids = [row.id for row in rows]
+            domains = _grouped(
+                connection.execute(
+                    sa.select(_from_domains.c.customer_id, _from_domains.c.domain)
+                    .where(_from_domains.c.customer_id.in_(ids))
+                    .order_by(_from_domains.c.domain)
+                ).tuples()
+            )
+            users = _grouped(
+                connection.execute(
+                    sa.select(smtp_users.c.customer_id, smtp_users.c.name)
+                    .where(smtp_users.c.customer_id.in_(ids))
+                    .order_by(smtp_users.c.name)
+                ).tuples()
+            )
+        return [
+            Customer(
+                id=row.id,
+                name=row.name,
+                sending_ip=SendingIP(row.sending_ip),
+                ssl=SSLPolicy(row.ssl),
+                from_domains=tuple(domains.get(row.id, ())),
+                smtp_users=tuple(users.get(row.id, ())),
+                created_at=from_ms(row.created_at_ms),
+            )
+            for row in rows
+        ]
+
+
+def _grouped(pairs: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
+    groups: dict[int, list[str]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
+
+
+def _refuse_taken(
+    connection: sa.Connection, name: str, domains: Sequence[str], user: str | None
+) -> None:
+    if connection.scalar(sa.select(customers.c.id).where(customers.c.name == name)):
+        raise StoreError(
+            f"there is a customer {name} already",
+            code="customer-exists",
+            hint=f"`linkseal customer show {name}` shows it; take another name",
+        )
+    taken = connection.scalar(
+        sa.select(_from_domains.c.domain).where(_from_domains.c.domain.in_(domains)).limit(1)
+    )
+    if taken:
+        raise StoreError(
+            f"mail from {taken} is another customer's already",
+            code="from-domain-taken",
+            hint="`linkseal customer list` shows whose",
+        )
+    if user and connection.scalar(sa.select(smtp_users.c.name).where(smtp_users.c.name == user)):
+        raise StoreError(
+            f"the SMTP user {user} is taken", code="smtp-user-taken", hint="take another name"
+        )
+
+
+def _domain(text: str) -> str:
+    """Return a domain in the one form it is kept in, lower-case A-labels."""
+    name = text.strip().rstrip(".").lower()
+    try:
+        name = name.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not _DOMAIN.fullmatch(name):
+        raise StoreError(
+            f"{text!r} is not a domain",
+            code="from-domain-invalid",
+            hint="give what stands after the @ of From addresses, as in acme.example",
+        )
+    return name
+
+
+def _hash(password: str, salt: bytes) -> bytes:
+    # RFC 7914; 2¹⁴ blocks of 1 KiB cost about 40 ms: enough against guessing, little a login.
+    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)

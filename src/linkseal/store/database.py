@@ -1,0 +1,154 @@
+"""The connection to the database, and every place where databases differ.
+
+Everything else in the store is written for any database SQLAlchemy speaks to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql, sqlite
+
+from linkseal.errors import StoreError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_MS = 10_000
+
+
+class Database:
+    """An engine, its transactions, and its migrations.
+
+    Not to be carried across a fork: open it after.
+
+    Args:
+        url: SQLAlchemy URL.
+
+    Raises:
+        StoreError: The URL is not one.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.engine = sa.create_engine(url)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+            raise StoreError(
+                f"store.url is not a database URL: {error}",
+                code="database-url-invalid",
+                hint="as in sqlite:////var/lib/linkseal/linkseal.db; empty uses the data directory",
+            ) from error
+        if self.engine.dialect.name == "sqlite":
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            # Writers take the lock when they begin: two that read first and write then
+            # would otherwise refuse each other instead of waiting.
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Run a transaction that writes; it is durable on return.
+
+        Raises:
+            StoreError: ``database-unavailable``, retryable: nothing was changed.
+        """
+        with _told(), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Read, without taking a lock that a writer waits for.
+
+        Raises:
+            StoreError: ``database-unavailable``, retryable.
+        """
+        with _told(), self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version's.
+
+        Raises:
+            StoreError: The database is unreachable, or is of a later version.
+        """
+        head = ScriptDirectory.from_config(_alembic()).get_current_head()
+        with self.transaction() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == head:
+                return
+            known = {script.revision for script in _scripts()}
+            if current is not None and current not in known:
+                raise StoreError(
+                    f"the database is of a later version of linkseal (schema {current})",
+                    code="database-later-version",
+                    hint="run that version, or restore a backup made by this one",
+                )
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def insert_ignoring(
+        self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]
+    ) -> int:
+        """Insert rows, leaving out those whose key is there; return how many were inserted."""
+        if not rows:
+            return 0
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        before = connection.scalar(sa.select(sa.func.max(table.c.seq))) or 0
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+        inserted = sa.select(sa.func.count()).select_from(table).where(table.c.seq > before)
+        return connection.scalar(inserted) or 0
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell a database that cannot be used in our words."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise
+    except sa.exc.DBAPIError as error:
+        raise StoreError(
+            f"the database cannot be used: {error.orig}",
+            code="database-unavailable",
+            hint="free disk space, mend permissions, or see that it runs; then try again",
+            retryable=True,
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # We begin transactions ourselves (_begin_sqlite); the driver must not.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        # FULL: the collector deletes a journal segment once its events are committed here,
+        # so a commit must be on disk.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _scripts() -> Iterator[Any]:
+    return ScriptDirectory.from_config(_alembic()).walk_revisions()
