@@ -27,12 +27,13 @@ from linkseal.certificates import Certificate, LocalCA, read_certificate
 from linkseal.config import Address, Config
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import ListeningTLS
-from linkseal.edge.worker import run_worker
+from linkseal.edge.worker import WorkerSetup, run_worker
 from linkseal.errors import LinksealError, ServiceError
 from linkseal.events.collector import run_collector
 from linkseal.intake.proxy import run_proxy
 from linkseal.journal import list_segments
 from linkseal.listeners import bound_address, listen
+from linkseal.ops import forget_process, run_ops
 from linkseal.store import Store
 from linkseal.supervisor import Part, Supervisor
 from linkseal.vault import load_keyring, write_private
@@ -91,7 +92,7 @@ class Service:
                 save_snapshot(self._config.snapshot_file, snapshot, self._vault)
                 self._tls = ListeningTLS(snapshot)
                 self._announce(on_ready)
-                Supervisor(self._parts(), self._tick).run()
+                Supervisor(self._parts(), self._tick, forget_process).run()
             finally:
                 self._config.service_file.unlink(missing_ok=True)
                 for listener in self._listeners.values():
@@ -148,7 +149,7 @@ class Service:
         self._sources = self._stat_sources()
         certificate = self._shared_certificate()
         self._renewal_due = time.monotonic() + RENEWAL_CHECK
-        return Snapshot.build(
+        return Snapshot(
             keyring=load_keyring(config.keyring_file, self._vault),
             base_domain=config.base_domain,
             shared_host=config.shared_host,
@@ -215,27 +216,26 @@ class Service:
         ]
         if config.smtp.enabled:
             parts.append(Part("smtp", self._proxy(), grace=15.0))
+        ops = self._listeners["edge.ops"]
+        parts.append(
+            Part("ops", lambda stop_fd: run_ops(ops, config.edge.workers, stop_fd), stage=2)
+        )
         return parts
 
     def _edge(self, slot: int) -> Callable[[int], None]:
         config = self._config
-
-        def run(stop_fd: int) -> None:
-            run_worker(
-                slot=slot,
-                http=self._listeners["edge.http"],
-                https=self._listeners["edge.https"],
-                ops=self._listeners["edge.ops"],
-                tls=self._tls,
-                edge=config.edge,
-                journal=config.journal,
-                journal_dir=config.journal_dir,
-                snapshot_file=config.snapshot_file,
-                vault=self._vault,
-                stop_fd=stop_fd,
-            )
-
-        return run
+        setup = WorkerSetup(
+            slot=slot,
+            http=self._listeners["edge.http"],
+            https=self._listeners["edge.https"],
+            tls=self._tls,
+            edge=config.edge,
+            journal=config.journal,
+            journal_dir=config.journal_dir,
+            snapshot_file=config.snapshot_file,
+            vault=self._vault,
+        )
+        return lambda stop_fd: run_worker(setup, stop_fd)
 
     def _proxy(self) -> Callable[[int], None]:
         config = self._config

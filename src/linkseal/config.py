@@ -318,6 +318,11 @@ class Config(BaseSettings):
         return self.data_dir / "edge.snapshot"
 
     @property
+    def metrics_dir(self) -> Path:
+        """Where the parts of a running service keep their metrics for one another."""
+        return self.data_dir / "metrics"
+
+    @property
     def service_file(self) -> Path:
         """Where a running service says where it listens."""
         return self.data_dir / "service.json"

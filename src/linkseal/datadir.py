@@ -7,6 +7,7 @@
 ``tls/``                  the local CA and its certificate, when none is configured
 ``journal/``              hits between the edge and the collector
 ``linkseal.db``           the database, when no other is configured
+``metrics/``              the running parts' metrics
 ``service.json``          where a running service listens; ``service.lock`` holds it
 ========================  ====================================================
 """
@@ -51,6 +52,7 @@ def prepare(config: Config) -> list[Path]:
                 hint="set data_dir to a directory this user can write",
             ) from error
         made.append(directory)
+    config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
     sealed = config.keyring_file.exists() or config.snapshot_file.exists()
     if not config.master_key and not config.master_key_file.exists() and not sealed:
         write_private(config.master_key_file, new_master_key().encode() + b"\n")

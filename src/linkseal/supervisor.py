@@ -69,11 +69,18 @@ class Supervisor:
     Args:
         parts: In the order they are started.
         tick: Called about once a second, and on SIGHUP with ``True``.
+        died: Called with the process id of a part that died.
     """
 
-    def __init__(self, parts: Sequence[Part], tick: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        tick: Callable[[bool], None],
+        died: Callable[[int], None],
+    ) -> None:
         self._parts = parts
         self._tick = tick
+        self._died = died
         self._pipe_read, self._pipe_write = os.pipe()
 
     def run(self) -> None:
@@ -141,6 +148,7 @@ class Supervisor:
                 continue
             pid, status = os.waitpid(part.pid, os.WNOHANG)
             if pid:
+                self._died(pid)
                 wait = part.failed(time.monotonic())
                 log.error(
                     "part died",

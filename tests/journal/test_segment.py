@@ -13,12 +13,12 @@ import pytest
 
 from linkseal.errors import JournalError
 from linkseal.journal import (
+    Batch,
     Hit,
     SegmentName,
     SegmentWriter,
     decode_batch,
     encode_batch,
-    event_id,
     list_segments,
     read_rows,
     remove_segment,
@@ -45,7 +45,8 @@ from linkseal.journal import Hit, SegmentWriter
 writer = SegmentWriter(Path(sys.argv[1]), 0)
 number = 0
 while True:
-    writer.append([Hit(1, number, 1, b"twelve bytes", 0, "", "h", True, "GET", "", "")])
+    hit = Hit(1, number, 1, b"twelve bytes", 0, "", "h", True, "GET", "", "")
+    writer.append(writer.batch([hit]))
     number += 1
     print(number, flush=True)
 """
@@ -54,11 +55,11 @@ while True:
 def test_rows_come_back_in_order_from_any_position(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, 0)
     for number in range(5):
-        writer.append([HIT] * (number + 1))
+        writer.append(writer.batch([HIT] * (number + 1)))
     rows = read_rows(tmp_path, writer.name, after=2, limit=2)
     assert [row.id for row in rows] == [3, 4]
-    assert [len(decode_batch(row.data)) for row in rows] == [3, 4]
-    assert decode_batch(rows[0].data)[0] == HIT
+    assert [len(decode_batch(row.data).hits) for row in rows] == [3, 4]
+    assert decode_batch(rows[0].data).hits[0] == HIT
     writer.close()
 
 
@@ -80,7 +81,7 @@ def test_a_worker_starts_a_new_segment_each_time_and_keeps_its_number_rising(
 
 def test_a_removed_segment_leaves_no_file(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, 0)
-    writer.append([HIT])
+    writer.append(writer.batch([HIT]))
     writer.close()
     remove_segment(tmp_path, writer.name)
     assert list(tmp_path.iterdir()) == []
@@ -94,12 +95,31 @@ def test_other_files_are_no_segments(tmp_path: Path) -> None:
     assert list_segments(tmp_path / "missing") == []
 
 
-def test_event_ids_differ_by_segment_row_and_place() -> None:
-    first = SegmentName(0, 1, "00" * 8)
-    second = SegmentName(0, 1, "01" * 8)
-    ids = {event_id(name, row, at) for name in (first, second) for row in (1, 2) for at in (0, 1)}
+def test_event_ids_differ_by_segment_row_and_place(tmp_path: Path) -> None:
+    ids = set()
+    for slot in (0, 1):
+        writer = SegmentWriter(tmp_path, slot)
+        for _ in range(2):
+            batch = writer.batch([HIT, HIT])
+            writer.append(batch)
+            ids |= {batch.event_id(index) for index in range(2)}
+        writer.close()
     assert len(ids) == 8
-    assert event_id(first, 1, 0) == "0000000000000000000000010000"
+
+
+def test_a_batch_that_is_written_again_elsewhere_keeps_its_event_ids(tmp_path: Path) -> None:
+    first, second = SegmentWriter(tmp_path, 0), SegmentWriter(tmp_path, 0)
+    batch = first.batch([HIT])
+    first.append(batch)
+    second.append(batch)
+    read = [
+        decode_batch(row.data).event_id(0)
+        for writer in (first, second)
+        for row in read_rows(tmp_path, writer.name, after=0, limit=9)
+    ]
+    assert read == [batch.event_id(0)] * 2
+    first.close()
+    second.close()
 
 
 def test_a_segment_without_its_table_reads_as_empty(tmp_path: Path) -> None:
@@ -125,7 +145,10 @@ def test_a_journal_directory_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     assert refusal.value.retryable
 
 
-@pytest.mark.parametrize("row", [b"", b"\x00", b"\x92\x01\xc0", encode_batch([HIT])[:-1]])
+ROW = encode_batch(Batch("00" * 12, [HIT]))
+
+
+@pytest.mark.parametrize("row", [b"", b"\x00", b"\x92\x01\xc0", ROW[:-1]])
 def test_a_damaged_row_is_an_error(row: bytes) -> None:
     with pytest.raises(JournalError) as refusal:
         decode_batch(row)
@@ -133,7 +156,7 @@ def test_a_damaged_row_is_an_error(row: bytes) -> None:
 
 
 def test_a_row_of_a_later_format_is_an_error() -> None:
-    later = b"\x92\x02" + encode_batch([HIT])[2:]
+    later = b"\x93\x02" + ROW[2:]
     with pytest.raises(JournalError, match="format 2"):
         decode_batch(later)
 
@@ -152,4 +175,4 @@ def test_what_was_appended_survives_kill_9(tmp_path: Path) -> None:
     (name,) = list_segments(tmp_path)
     rows = read_rows(tmp_path, name, after=0, limit=100_000)
     assert len(rows) in {appended, appended + 1}
-    assert [decode_batch(row.data)[0].at_ms for row in rows] == list(range(len(rows)))
+    assert [decode_batch(row.data).hits[0].at_ms for row in rows] == list(range(len(rows)))

@@ -45,7 +45,7 @@ contents = st.builds(
 
 def click(destination: str, **changes: Any) -> Sealed:
     return Sealed(
-        **{  # type: ignore[arg-type]
+        **{
             "kind": Kind.CLICK,
             "customer": 7,
             "message": MESSAGE,

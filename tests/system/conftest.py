@@ -24,6 +24,7 @@ timeout = 5
 format = "json"
 """
 
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a config file whose next hop answers nobody."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from linkseal.cli import configuration, customer, event, setup, token
+from linkseal.cli import configuration, customer, event, service, setup, token
 from linkseal.cli.context import Settings
 from linkseal.cli.output import print_error
 from linkseal.errors import LinksealError
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(setup.init)
+app.command()(service.up)
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")
 app.add_typer(event.app, name="event")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
-from linkseal.app import Ready, Service
 from linkseal.cli.context import config
 from linkseal.cli.output import out
 from linkseal.logs import configure_logging
+
+if TYPE_CHECKING:
+    from linkseal.app import Ready
 
 
 def up(context: typer.Context) -> None:
@@ -22,6 +26,10 @@ def up(context: typer.Context) -> None:
     """
     found = config(context)
     configure_logging(found.log)
+    # prometheus-client decides when it is imported whether processes share their metrics.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(found.metrics_dir)
+    from linkseal.app import Service  # noqa: PLC0415
+
     Service(found).run(_tell)
 
 

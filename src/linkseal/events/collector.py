@@ -3,8 +3,8 @@
 For every segment, in order: read rows after the stored position; store their events and
 the new position in one transaction; when a closed segment is stored whole, unlink it,
 then forget its position. A crash between any two of these steps repeats work at the
-next start and changes nothing: event ids are made from segment, row and place, and
-a position forgotten too late or never costs a row in a small table.
+next start and changes nothing: event ids are made from where a batch was first written,
+and a position forgotten too late or never costs a row in a small table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from linkseal.journal import (
     Row,
     SegmentName,
     decode_batch,
-    event_id,
     list_segments,
     read_rows,
     remove_segment,
@@ -99,8 +98,8 @@ class Collector:
 
     def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
         try:
-            hits = decode_batch(row.data)
-            return [_event(event_id(name, row.id, index), hit) for index, hit in enumerate(hits)]
+            batch = decode_batch(row.data)
+            return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
         except (LinksealError, ValueError) as error:
             self._keep_aside(name, row)
             metrics.DAMAGED_ROWS.inc()

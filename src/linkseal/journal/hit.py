@@ -1,13 +1,14 @@
 """A hit: one request for a sealed link, as the edge saw it and before any judgement.
 
 Hits travel in batches. A batch is one journal row: MessagePack of
-``[FORMAT, [hit, …]]``, each hit an array in the field order below. Fields are only
-ever added at the end, with a default. Pure.
+``[FORMAT, origin, [hit, …]]``, each hit an array in the field order below. Fields are
+only ever added at the end, with a default. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -46,33 +47,52 @@ class Hit(msgspec.Struct, array_like=True, frozen=True, gc=False):
     user_agent: str
 
 
-class _Batch(msgspec.Struct, array_like=True, frozen=True):
+class Batch(msgspec.Struct, frozen=True):
+    """Hits that are written together.
+
+    Attributes:
+        origin: Where the batch was first to be written, 24 hexadecimal digits: segment uid
+            and row. It stays when a failed write is repeated elsewhere, so a row that
+            reached the disk all the same becomes the same events, not more.
+        hits: In the order they came.
+    """
+
+    origin: str
+    hits: Sequence[Hit]
+
+    def event_id(self, index: int) -> str:
+        """Return the id of the event the hit at ``index`` becomes, however often it is read."""
+        return f"{self.origin}{index:04x}"
+
+
+class _Row(msgspec.Struct, array_like=True, frozen=True):
     format: int
+    origin: Annotated[str, msgspec.Meta(min_length=24, max_length=24)]
     hits: list[Hit]
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Batch)
+_decoder = msgspec.msgpack.Decoder(_Row)
 
 
-def encode_batch(hits: Sequence[Hit]) -> bytes:
-    """Return the journal row for some hits."""
-    return _encoder.encode((FORMAT, hits))
+def encode_batch(batch: Batch) -> bytes:
+    """Return the journal row for a batch."""
+    return _encoder.encode((FORMAT, batch.origin, batch.hits))
 
 
-def decode_batch(row: bytes) -> list[Hit]:
-    """Return the hits of a journal row.
+def decode_batch(row: bytes) -> Batch:
+    """Return the batch in a journal row.
 
     Raises:
         JournalError: ``journal-row-damaged`` when the row is not a batch.
     """
     try:
-        batch = _decoder.decode(row)
+        read = _decoder.decode(row)
     except msgspec.MsgspecError as error:
         raise _damaged(str(error)) from error
-    if batch.format != FORMAT:
-        raise _damaged(f"format {batch.format}, this version reads {FORMAT}")
-    return batch.hits
+    if read.format != FORMAT:
+        raise _damaged(f"format {read.format}, this version reads {FORMAT}")
+    return Batch(read.origin, read.hits)
 
 
 def _damaged(why: str) -> JournalError:

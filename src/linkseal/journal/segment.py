@@ -9,7 +9,7 @@ segments and, when a closed one is stored whole, unlinks it: that reclaims the s
 without the two ever waiting for each other's lock.
 
 Names: ``edge-<slot>-<sequence>-<uid>.journal``. The uid is random and stands in every
-event id, so ids stay unique even when a journal directory is emptied.
+batch's origin, so event ids stay unique even when a journal directory is emptied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkseal.errors import JournalError
-from linkseal.journal.hit import Hit, encode_batch
+from linkseal.journal.hit import Batch, Hit, encode_batch
 
 SEGMENT_BYTES = 32 * 1024 * 1024
 """A segment is full past this many bytes of rows."""
@@ -94,6 +94,7 @@ class SegmentWriter:
         self.name = SegmentName(slot, max(mine, default=0) + 1, secrets.token_hex(8))
         self.path = directory / self.name.file_name
         self.bytes_written = 0
+        self._rows = 0
         try:
             self._connection = sqlite3.connect(
                 self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
@@ -116,18 +117,24 @@ class SegmentWriter:
         """Whether the next batch belongs in a new segment."""
         return self.bytes_written >= SEGMENT_BYTES
 
-    def append(self, hits: Sequence[Hit]) -> None:
-        """Write one batch; on return it is on disk.
+    def batch(self, hits: Sequence[Hit]) -> Batch:
+        """Return hits as the batch to append next, its origin being here."""
+        return Batch(f"{self.name.uid}{self._rows + 1:08x}", hits)
+
+    def append(self, batch: Batch) -> None:
+        """Write one batch, made here or left over from a failed segment; then it is on disk.
 
         Raises:
-            JournalError: It is not, and the segment must not be used again: what the
-                failed write left behind is unknown.
+            JournalError: It may not be, and this segment must not be used again: what the
+                failed write left behind is not known. The same batch may be appended to
+                another segment: its events keep their ids.
         """
-        row = encode_batch(hits)
+        row = encode_batch(batch)
         try:
             self._connection.execute("INSERT INTO batch (hits) VALUES (?)", (row,))
         except sqlite3.Error as error:
             raise _unwritable(self.path, error) from error
+        self._rows += 1
         self.bytes_written += len(row)
 
     def close(self) -> None:
@@ -167,11 +174,6 @@ def read_rows(directory: Path, name: SegmentName, after: int, limit: int) -> lis
     except sqlite3.Error as error:
         raise _unreadable(path, error) from error
     return [Row(row_id, data) for row_id, data in found]
-
-
-def event_id(name: SegmentName, row: int, index: int) -> str:
-    """Return the id of the event a hit becomes: the same however often it is read."""
-    return f"{name.uid}{row:08x}{index:04x}"
 
 
 def _unwritable(path: Path, error: Exception) -> JournalError:

@@ -1,0 +1,98 @@
+"""What the connections of one worker share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from linkseal.config import EdgeConfig
+from linkseal.edge.answers import Answers
+from linkseal.edge.recorder import Recorder
+from linkseal.edge.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from linkseal.edge.protocol import EdgeProtocol
+
+_KNOWN_SPELLINGS = 4096
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the worker started; plain numbers, for the hot path's sake."""
+
+    clicks: int = 0
+    opens: int = 0
+    bad_tokens: int = 0
+    wrong_customer: int = 0
+    unknown_hosts: int = 0
+    timeouts: int = 0
+    refused_connections: int = 0
+    failed_handshakes: int = 0
+    accepted: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+
+
+class EdgeState:
+    """One worker's shared state.
+
+    Attributes:
+        now: The loop's time, renewed each second: precise enough for every timeout.
+        answers: With the current date, renewed each second.
+        connections: Every open one.
+        draining: Whether the worker is on its way out.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: EdgeConfig,
+        recorder: Recorder,
+        snapshot: Snapshot,
+    ) -> None:
+        self._loop = loop
+        self.config = config
+        self.recorder = recorder
+        self.counts = Counts()
+        self.connections: set[EdgeProtocol] = set()
+        self.draining = False
+        self.use(snapshot)
+        self.tick()
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Serve by another snapshot from the next request on."""
+        self.snapshot = snapshot
+        self._spellings: dict[bytes, tuple[str, int | None] | None] = {}
+
+    def tick(self) -> None:
+        """Renew the clock and the answers' date, and close what ran out of time."""
+        self.now = self._loop.time()
+        self.answers = Answers(time.time())
+        for connection in [each for each in self.connections if each.deadline < self.now]:
+            connection.expire()
+
+    def served(self, host: bytes) -> tuple[str, int | None] | None:
+        """Return a Host's name and whose links are good there; ``None`` when not served.
+
+        Everybody's links are good (``None``) on the shared tracking domain, one
+        customer's on a branded or target host.
+        """
+        try:
+            return self._spellings[host]
+        except KeyError:
+            if len(self._spellings) >= _KNOWN_SPELLINGS:
+                self._spellings.clear()
+            found = self._spellings[host] = self._look_up(host)
+            return found
+
+    def _look_up(self, host: bytes) -> tuple[str, int | None] | None:
+        name = host.decode("latin-1").strip().lower()
+        before, colon, port = name.rpartition(":")
+        if colon and (not port or (port.isascii() and port.isdigit())):
+            name = before
+        name = name.removesuffix(".")
+        if name == self.snapshot.shared_host:
+            return name, None
+        customer = self.snapshot.hosts.get(name)
+        return None if customer is None else (name, customer)

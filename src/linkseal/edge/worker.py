@@ -1,0 +1,157 @@
+"""One edge worker: a process that serves recipients until it is told to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from linkseal.config import EdgeConfig, JournalConfig
+from linkseal.edge.accept import Acceptor
+from linkseal.edge.metrics import Reporter
+from linkseal.edge.recorder import Recorder
+from linkseal.edge.snapshot import load_snapshot
+from linkseal.edge.state import EdgeState
+from linkseal.edge.tls import ListeningTLS
+from linkseal.errors import LinksealError
+from linkseal.vault import Vault
+
+TICK = 1.0
+DRAIN_CHECK = 0.05
+
+log = structlog.get_logger("edge")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker is made from; sockets and TLS context are made before the fork.
+
+    Attributes:
+        slot: The worker's number: its journal's.
+        http: Listening socket for plain http.
+        https: Listening socket for https.
+        tls: Holds the context whose ticket keys every worker shares.
+        edge: Limits and timeouts.
+        journal: How hits are kept when the journal fails.
+        journal_dir: Where segments go.
+        snapshot_file: What to serve by.
+        vault: Opens the snapshot.
+    """
+
+    slot: int
+    http: socket.socket
+    https: socket.socket
+    tls: ListeningTLS
+    edge: EdgeConfig
+    journal: JournalConfig
+    journal_dir: Path
+    snapshot_file: Path
+    vault: Vault
+
+
+def run_worker(setup: WorkerSetup, stop_fd: int) -> None:
+    """Serve until SIGTERM, or until ``stop_fd`` ends because the supervisor is gone.
+
+    Raises:
+        VaultError: The snapshot cannot be read at the start.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_told(setup, stop_fd))
+
+
+async def _until_told(setup: WorkerSetup, stop_fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(stop_fd, stop.set)
+    try:
+        await serve(setup, stop)
+    finally:
+        loop.remove_reader(stop_fd)
+
+
+async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set, then drain and flush the journal.
+
+    Raises:
+        VaultError: The snapshot cannot be read at the start.
+    """
+    loop = asyncio.get_running_loop()
+    seen = _stat(setup.snapshot_file)
+    snapshot = load_snapshot(setup.snapshot_file, setup.vault)
+    setup.tls.use(snapshot)
+    recorder = Recorder(loop, setup.journal_dir, setup.slot, setup.journal)
+    state = EdgeState(loop, setup.edge, recorder, snapshot)
+    reporter = Reporter(state, recorder, setup.tls)
+    acceptors = [
+        Acceptor(loop, setup.http, state, None),
+        Acceptor(loop, setup.https, state, setup.tls),
+    ]
+    log.info("serving", slot=setup.slot)
+    try:
+        while not await _wait(stop, TICK):
+            state.tick()
+            seen = _reload(setup, state, seen)
+            reporter.report()
+    finally:
+        state.draining = True
+        for acceptor in acceptors:
+            acceptor.stop()
+        await _drain(state)
+        await recorder.close()
+        reporter.report()
+    log.info("drained", slot=setup.slot, hits=recorder.recorded)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; return whether it is time to stop."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _reload(setup: WorkerSetup, state: EdgeState, seen: tuple[int, int]) -> tuple[int, int]:
+    """Take another snapshot if there is one; a damaged one is loud, and the last one stays."""
+    now = _stat(setup.snapshot_file)
+    if now == seen:
+        return seen
+    try:
+        snapshot = load_snapshot(setup.snapshot_file, setup.vault)
+        setup.tls.use(snapshot)
+    except (LinksealError, ssl.SSLError) as error:
+        Reporter.loaded(ok=False)
+        log.error("snapshot not taken, the last one stays", error=str(error))
+        return now
+    state.use(snapshot)
+    Reporter.loaded(ok=True)
+    log.info("snapshot taken", slot=setup.slot)
+    return now
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_ino)
+
+
+async def _drain(state: EdgeState) -> None:
+    """Let requests in flight finish, for at most ``drain_timeout`` seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + state.config.drain_timeout
+    while state.connections and loop.time() < deadline:
+        for connection in list(state.connections):
+            connection.drain()
+        await asyncio.sleep(DRAIN_CHECK)
+        state.tick()
+    for connection in list(state.connections):
+        connection.abort()
