@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from linkseal.cli import configuration, customer, event, service, setup, token
+from linkseal.cli import configuration, customer, event, mail, service, setup, token
 from linkseal.cli.context import Settings
 from linkseal.cli.output import print_error
 from linkseal.errors import LinksealError
@@ -26,6 +26,7 @@ app.command()(service.up)
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")
 app.add_typer(event.app, name="event")
+app.add_typer(mail.app, name="mail")
 app.add_typer(token.app, name="token")
 
 

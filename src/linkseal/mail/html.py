@@ -1,0 +1,137 @@
+"""Find the links of an HTML text as a browser would, and splice values into it.
+
+turbohtml (WHATWG tokenization and tree construction) says where each attribute stands;
+only those places change. It counts in text whose line ends are LF, so the text is
+brought to that form, and back. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import turbohtml
+
+from linkseal.mail.content import Unreadable
+from linkseal.mail.record import Reason
+
+_VALUE = re.compile(r"[^\s=>]+\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.DOTALL)
+_CARRIAGE_RETURN = re.compile(r"\r\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An ``href`` of an ``a`` or ``area``.
+
+    Attributes:
+        href: The value, character references resolved.
+        start: Where the value starts, inside its quotes.
+        end: Where it ends.
+        attribute: Where the whole attribute starts.
+        opt_out: Range of a ``clicktracking=off`` attribute; ``None`` without one.
+    """
+
+    href: str
+    start: int
+    end: int
+    attribute: int
+    opt_out: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace ``[start, end)`` by ``text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Page:
+    """An HTML text, read once.
+
+    Attributes:
+        text: With every line end as LF: what offsets count in.
+        links: In the order they stand.
+        pixel_at: Where an open pixel belongs: before the end of the body.
+
+    Raises:
+        Unreadable: ``html_unreadable``: a place cannot be told with certainty.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._original = text
+        self.text = _CARRIAGE_RETURN.sub("\n", text) if "\r" in text else text
+        document = turbohtml.parse(self.text, source_locations=True)
+        found: dict[int, Link] = {}
+        for element in document.select("a[href], area[href]"):
+            location = element.source_location
+            # Misnested markup makes one tag several elements; it is one link.
+            if location is None or location.start_tag.start_offset in found:
+                continue
+            found[location.start_tag.start_offset] = self._link(element, location)
+        self.links = [found[at] for at in sorted(found)]
+        self.pixel_at = self._end_of_body(document)
+
+    def edited(self, edits: list[Edit]) -> str:
+        """Return the original text with edits made; they must not overlap."""
+        edits = sorted(edits, key=lambda edit: edit.start)
+        if "\r" not in self._original:
+            return _splice(self.text, edits)
+        if self._original == self.text.replace("\n", "\r\n"):
+            return _splice(self.text, edits).replace("\n", "\r\n")
+        # Mixed line ends: each offset moves by the carriage returns of pairs before it.
+        pairs = [match.start() for match in _CARRIAGE_RETURN.finditer(self._original)]
+        pairs = [at for at in pairs if self._original[at : at + 2] == "\r\n"]
+        ends = [at - number for number, at in enumerate(pairs)]
+
+        def moved(offset: int) -> int:
+            return offset + bisect_left(ends, offset)
+
+        return _splice(
+            self._original, [Edit(moved(each.start), moved(each.end), each.text) for each in edits]
+        )
+
+    def _link(self, element: turbohtml.Element, location: turbohtml.SourceLocation) -> Link:
+        span = location.attrs["href"]
+        match = _VALUE.fullmatch(self.text, span.start_offset, span.end_offset)
+        if match is None:
+            # Nothing but a bare `href`, or a value the parser and we do not agree on.
+            if element.attr("href"):
+                raise Unreadable(Reason.HTML_UNREADABLE)
+            start = end = span.end_offset
+        else:
+            start, end = match.span(match.lastindex or 0)
+        opt_out = None
+        if (element.attr("clicktracking") or "").strip().lower() == "off":
+            removed = location.attrs["clicktracking"]
+            opt_out = (removed.start_offset, removed.end_offset)
+        return Link(element.attr("href") or "", start, end, span.start_offset, opt_out)
+
+    def _end_of_body(self, document: turbohtml.Document) -> int:
+        for name in ("body", "html"):
+            element = document.select_one(name)
+            location = element.source_location if element else None
+            if location is not None and location.end_tag is not None:
+                return location.end_tag.start_offset
+        return len(self.text.rstrip())
+
+
+def without(page: Page, span: tuple[int, int]) -> Edit:
+    """Return the edit that removes an attribute with one white space beside it."""
+    start, end = span
+    if start and page.text[start - 1].isspace():
+        start -= 1
+    return Edit(start, end, "")
+
+
+def _splice(text: str, edits: list[Edit]) -> str:
+    pieces = []
+    at = 0
+    for edit in edits:
+        pieces.append(text[at : edit.start])
+        pieces.append(edit.text)
+        at = edit.end
+    pieces.append(text[at:])
+    return "".join(pieces)

@@ -1,0 +1,247 @@
+"""Instrument a message: the library's front door.
+
+Standards and their limits: see ``docs/reference/links.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from linkseal.mail.content import Content, Unreadable, read_content
+from linkseal.mail.html import Edit, Link, Page, without
+from linkseal.mail.links import judge
+from linkseal.mail.mime import HTMLPart, Untouchable, Walk
+from linkseal.mail.record import (
+    Instrumented,
+    LinkOutcome,
+    LinkRecord,
+    PartRecord,
+    Reason,
+)
+from linkseal.seal import Keyring, Kind, MessageID, Sealed, sealed_url
+
+_PIXEL: Final = (
+    '<img src="{url}" width="1" height="1" alt="" border="0" '
+    'style="height:1px!important;width:1px!important;border-width:0!important;'
+    'margin:0!important;padding:0!important">'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MailOptions:
+    """How messages are instrumented.
+
+    Attributes:
+        track_clicks: Seal links.
+        track_opens: Add the open pixel.
+        pixel_tag: Text the pixel replaces; empty: before the end of the body.
+        max_links: Most links sealed in a message; the rest stay.
+    """
+
+    track_clicks: bool = True
+    track_opens: bool = True
+    pixel_tag: str = ""
+    max_links: int = 10_000
+
+
+class Instrumenter:
+    """Seals the links of messages and adds their pixel.
+
+    Pure: the same message, base, customer and message id give the same bytes.
+
+    Args:
+        keyring: Seals.
+        options: What to do.
+    """
+
+    def __init__(self, keyring: Keyring, options: MailOptions | None = None) -> None:
+        self._keyring = keyring
+        self._options = options or MailOptions()
+
+    def instrument(
+        self,
+        message: bytes,
+        *,
+        base: str,
+        customer: int,
+        message_id: MessageID,
+        own_hosts: Collection[str] = (),
+    ) -> Instrumented:
+        """Return the message with its links sealed and its pixel added.
+
+        Any bytes are taken: what cannot be changed safely passes as it is, with the
+        reason on record. With nothing to change the very same object comes back.
+
+        Args:
+            message: RFC 5322, with either line end.
+            base: Scheme and authority of the sealed links, ``https://go.ct.example.net``.
+            customer: Whose message it is.
+            message_id: Which message; carries the issue time.
+            own_hosts: Other authorities that serve our links.
+        """
+        if not (self._options.track_clicks or self._options.track_opens):
+            return Instrumented(message)
+        try:
+            walk = Walk(message)
+        except Untouchable as untouchable:
+            return Instrumented(message, untouched=untouchable.reason)
+        own = {urlsplit(base).netloc.lower(), *(host.lower() for host in own_hosts)}
+        work = _Work(self._keyring, self._options, base, customer, message_id, own)
+        changes: list[tuple[HTMLPart, bytes]] = []
+        skipped = list(walk.skipped)
+        for part in walk.html:
+            try:
+                body = work.change(part, message)
+            except Unreadable as unreadable:
+                skipped.append(PartRecord(part.part, unreadable.reason))
+                continue
+            if body is not None:
+                changes.append((part, body))
+        return Instrumented(
+            _replaced(message, changes),
+            links=tuple(work.links),
+            parts=tuple(skipped),
+            pixel_part=work.pixel_part,
+        )
+
+
+class _Work:
+    """One message's instrumentation under way: numbers run over all its parts."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        options: MailOptions,
+        base: str,
+        customer: int,
+        message_id: MessageID,
+        own_hosts: Collection[str],
+    ) -> None:
+        self._keyring = keyring
+        self._options = options
+        self._base = base
+        self._customer = customer
+        self._message_id = message_id
+        self._own_hosts = own_hosts
+        self._number = 0
+        self.links: list[LinkRecord] = []
+        self.pixel_part: str | None = None
+
+    def change(self, part: HTMLPart, message: bytes) -> bytes | None:
+        """Return a part's new body; ``None`` when nothing in it changes.
+
+        Raises:
+            Unreadable: The part passes as it is; nothing of it is on record.
+        """
+        first = self._number
+        try:
+            content = read_content(message[part.start : part.end], part.charset, part.encoding)
+            page = Page(content.text)
+            records, edits, breaks = self._links(page, part.part)
+            pixels = self._pixels(page)
+            body = _encoded(content, page, [*edits, *pixels], breaks) if edits or pixels else None
+        except Unreadable:
+            self._number = first
+            raise
+        self.links += records
+        if pixels and self.pixel_part is None:
+            self.pixel_part = part.part
+        return body
+
+    def _links(self, page: Page, part: str) -> tuple[list[LinkRecord], list[Edit], list[Edit]]:
+        """Decide every link: records, edits, and where lines may be broken if they must."""
+        records: list[LinkRecord] = []
+        edits: list[Edit] = []
+        breaks: list[Edit] = []
+        for link in page.links:
+            record, edit = self._link(page, link, part)
+            records.append(record)
+            if edit is None:
+                continue
+            edits.append(edit)
+            before = link.attribute - 1
+            if record.outcome is LinkOutcome.SEALED and page.text[before].isspace():
+                breaks.append(Edit(before, link.attribute, "\n"))
+        return records, edits, breaks
+
+    def _link(self, page: Page, link: Link, part: str) -> tuple[LinkRecord, Edit | None]:
+        """Decide one link: its record, and the edit if there is one."""
+        if link.opt_out is not None:
+            record = LinkRecord(part, None, link.href, LinkOutcome.OPT_OUT)
+            return record, without(page, link.opt_out)
+        outcome, url = judge(link.href, self._keyring, self._own_hosts)
+        if outcome is LinkOutcome.SEALED:
+            if not self._options.track_clicks:
+                outcome = LinkOutcome.OFF
+            elif self._number >= self._options.max_links:
+                outcome = LinkOutcome.OVER_LIMIT
+        if outcome is not LinkOutcome.SEALED:
+            return LinkRecord(part, None, url, outcome), None
+        sealed = Sealed(Kind.CLICK, self._customer, self._message_id, self._number, url)
+        text = sealed_url(self._base, self._keyring, sealed)
+        record = LinkRecord(part, self._number, url, outcome)
+        self._number += 1
+        return record, Edit(link.start, link.end, text)
+
+    def _pixels(self, page: Page) -> list[Edit]:
+        """Return the edits that place the pixel, and clear away its other places."""
+        if not self._options.track_opens:
+            return []
+        tag = self._options.pixel_tag
+        places = _occurrences(page, tag) if tag else []
+        if self.pixel_part is None:
+            url = sealed_url(
+                self._base,
+                self._keyring,
+                Sealed(Kind.OPEN, self._customer, self._message_id, 0, ""),
+            )
+            at = places.pop(0) if places else (page.pixel_at, page.pixel_at)
+            pixel = [Edit(*at, _PIXEL.format(url=url))]
+        else:
+            pixel = []
+        return pixel + [Edit(start, end, "") for start, end in places]
+
+
+def _occurrences(page: Page, tag: str) -> list[tuple[int, int]]:
+    """Return where the pixel's tag stands, but for places inside a link's value."""
+    found = []
+    at = page.text.find(tag)
+    while at >= 0:
+        end = at + len(tag)
+        if not any(link.attribute < end and at < link.end for link in page.links):
+            found.append((at, end))
+        at = page.text.find(tag, end)
+    return found
+
+
+def _encoded(content: Content, page: Page, edits: list[Edit], breaks: list[Edit]) -> bytes:
+    """Return the part's body with edits made, breaking lines that would become too long.
+
+    White space between attributes may be a line end as well (WHATWG HTML §13.1.2.3), so a
+    break there changes nothing but the line's length.
+    """
+    try:
+        return content.encode(page.edited(edits))
+    except Unreadable as unreadable:
+        if unreadable.reason is not Reason.LINE_TOO_LONG:
+            raise
+    pixel_breaks = [
+        Edit(edit.start, edit.start, "\n") for edit in edits if edit.text.startswith("<img ")
+    ]
+    return content.encode(page.edited([*breaks, *pixel_breaks, *edits]))
+
+
+def _replaced(message: bytes, changes: list[tuple[HTMLPart, bytes]]) -> bytes:
+    if not changes:
+        return message
+    pieces = []
+    at = 0
+    for part, body in changes:
+        pieces.append(message[at : part.start])
+        pieces.append(body)
+        at = part.end
+    pieces.append(message[at:])
+    return b"".join(pieces)

@@ -1,0 +1,81 @@
+"""Judge a link: may it be sealed, and to exactly which destination does it lead.
+
+What an ``href`` says is turned into the URL a browser would go to (WHATWG URL), and
+never into another: nothing is sorted, folded or decoded. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from urllib.parse import quote, urlsplit
+
+from linkseal.errors import SealError, TokenError
+from linkseal.mail.record import LinkOutcome
+from linkseal.seal import Keyring, check_destination, open_path
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+_REMOVED = str.maketrans("", "", "\t\n\r")
+_AROUND = "".join(map(chr, range(0x21)))
+_KEPT = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_PLACEHOLDER = re.compile(
+    r"\{\{|\}\}|\{%|\*\||\|\*|<%|%%|\[\[|\$\{|%(?:recipient|unsubscribe|tag)[._a-z]*%"
+)
+
+
+def judge(href: str, keyring: Keyring, own_hosts: Collection[str]) -> tuple[LinkOutcome, str]:
+    """Return what to do with an ``href``, and the destination (as given unless sealed).
+
+    Args:
+        href: The attribute's value, character references resolved.
+        keyring: Its tokens are not sealed a second time.
+        own_hosts: Authorities (``host`` or ``host:port``) that serve our links.
+    """
+    # WHATWG URL §4.4: controls and spaces around, tabs and line ends anywhere do not count.
+    url = href.strip(_AROUND).translate(_REMOVED)
+    # Whoever fills these in later could not do so in a sealed link.
+    if _PLACEHOLDER.search(url):
+        return LinkOutcome.PLACEHOLDER, href
+    if not _HTTP.match(url):
+        return (LinkOutcome.SCHEME if _SCHEME.match(url) else LinkOutcome.RELATIVE), href
+    try:
+        if not url.isascii() or " " in url:
+            url = _encoded(url)
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except (ValueError, UnicodeError):
+        return LinkOutcome.UNPARSABLE, href
+    if not host:
+        return LinkOutcome.UNPARSABLE, href
+    if parts.netloc.lower() in own_hosts or _is_ours(parts.path, keyring):
+        return LinkOutcome.ALREADY_OURS, href
+    try:
+        check_destination(url)
+    except SealError as error:
+        too_long = error.code == "seal-too-long"
+        return (LinkOutcome.TOO_LONG if too_long else LinkOutcome.UNPARSABLE), href
+    return LinkOutcome.SEALED, url
+
+
+def _is_ours(path: str, keyring: Keyring) -> bool:
+    if not path.startswith(("/c/", "/o/")):
+        return False
+    try:
+        open_path(keyring, path)
+    except TokenError:
+        return False
+    return True
+
+
+def _encoded(url: str) -> str:
+    """Return a URL in ASCII: UTF-8 percent-encoded, the host by IDNA (RFC 3987 §3.1)."""
+    parts = urlsplit(url)
+    before, at, authority = parts.netloc.rpartition("@")
+    host, colon, port = authority.partition(":")
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    netloc = quote(before, safe=_KEPT) + at + host + colon + port
+    start = url.index("//") + 2
+    rest = url[start + len(parts.netloc) :]
+    return url[:start] + netloc + quote(rest, safe=_KEPT)
