@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside a peer, in one run, on one machine."""
