@@ -249,6 +249,14 @@ def test_newsletters_keep_every_byte_outside_their_html(letter: object) -> None:
     )
 
 
+def decoded(body: bytes, encoding: str) -> str:
+    if encoding == "base64":
+        body = base64.b64decode(body)
+    elif encoding == "quoted-printable":
+        body = binascii.a2b_qp(body)
+    return body.decode()
+
+
 @given(
     st.lists(
         st.one_of(
@@ -269,9 +277,7 @@ def test_of_any_html_only_the_links_change(html: str, encoding: str) -> None:
     done = instrument(message, NO_PIXEL)
     raw = done.message.partition(b"\n\n")[2]
     original = message.partition(b"\n\n")[2]
-    decoders = {"8bit": bytes, "base64": base64.b64decode, "quoted-printable": binascii.a2b_qp}
-    after = decoders[encoding](raw).decode()
-    before = decoders[encoding](original).decode()
+    after, before = (decoded(body, encoding) for body in (raw, original))
     for link in done.links:
         if link.outcome is LinkOutcome.SEALED:
             at = after.index(BASE)
@@ -317,3 +323,12 @@ def test_long_lines_are_broken_between_attributes_not_beyond_what_mail_takes() -
     assert b'class="x"\nhref="' in done.message
     glued = '<a class="x"href="https://a.example/1">' * 24
     assert instrument(html_mail(glued)).parts[0].reason is Reason.LINE_TOO_LONG
+
+
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_a_text_of_one_line_is_broken_with_the_messages_line_ends(encoding: str) -> None:
+    one_line = '<a id="x" href="https://a.example/1">' * 24
+    message = html_mail(one_line, encoding=encoding).replace(b"\n", b"\r\n")
+    done = instrument(message)
+    assert done.message.count(b"\n") == done.message.count(b"\r\n")
+    assert max(map(len, done.message.splitlines())) <= 998

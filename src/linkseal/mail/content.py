@@ -43,12 +43,14 @@ class Content:
         charset: The codec's name.
         encoding: Content-Transfer-Encoding.
         raw: The part's body as it stands in the message.
+        line_end: The message's own, for a text that has none yet.
     """
 
     text: str
     charset: str
     encoding: str
     raw: bytes
+    line_end: str
 
     def encode(self, text: str) -> bytes:
         """Return another text as this part's body.
@@ -57,14 +59,18 @@ class Content:
             Unreadable: It cannot be written so that it reads back the same, or a line
                 would be longer than a mail server must take.
         """
+        if "\n" not in self.text and "\r" not in self.text:
+            text = text.replace("\n", self.line_end)
         try:
             data = text.encode(self.charset)
         except UnicodeEncodeError:
             raise Unreadable(Reason.CHARSET_NOT_REVERSIBLE) from None
         if self.encoding == "base64":
-            return _to_base64(data, self.raw)
+            return _to_base64(data, self.raw, self.line_end.encode())
         if self.encoding == "quoted-printable":
             encoded = binascii.b2a_qp(data, istext=True)
+            if b"\n" not in data:
+                encoded = encoded.replace(b"\n", self.line_end.encode())
             if binascii.a2b_qp(encoded) != data:
                 raise Unreadable(Reason.ENCODING_BROKEN)
             return encoded
@@ -73,13 +79,14 @@ class Content:
         return data
 
 
-def read_content(raw: bytes, charset: str, encoding: str) -> Content:
+def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Content:
     """Decode a part's body.
 
     Args:
         raw: The body as it stands in the message.
         charset: As declared; empty means not declared.
         encoding: Content-Transfer-Encoding, lower case.
+        line_end: The message's own.
 
     Raises:
         Unreadable: It cannot be decoded, or would not come back the same.
@@ -104,7 +111,7 @@ def read_content(raw: bytes, charset: str, encoding: str) -> Content:
     if "\x00" in text:
         # Browsers drop or replace it, each in its own places: where a tag ends is not certain.
         raise Unreadable(Reason.NUL)
-    return Content(text, name, encoding, raw)
+    return Content(text, name, encoding, raw, line_end)
 
 
 def longest_line(data: bytes) -> int:
@@ -127,12 +134,11 @@ def _decoded(raw: bytes, encoding: str) -> bytes:
     raise Unreadable(Reason.ENCODING_UNKNOWN)
 
 
-def _to_base64(data: bytes, like: bytes) -> bytes:
-    """Return base64 with the line length and line ends of the text it replaces."""
-    first, line_end, _ = like.partition(b"\n")
-    end = b"\r\n" if first.endswith(b"\r") or not line_end else b"\n"
+def _to_base64(data: bytes, like: bytes, end: bytes) -> bytes:
+    """Return base64 with the line length of the text it replaces."""
+    first, several, _ = like.partition(b"\n")
     length = len(first.strip())
-    width = length if 0 < length <= _BASE64_LINE and length % 4 == 0 and line_end else _BASE64_LINE
+    width = length if several and 0 < length <= _BASE64_LINE and length % 4 == 0 else _BASE64_LINE
     text = base64.b64encode(data)
     lines = end.join(text[at : at + width] for at in range(0, len(text), width))
     trailing = like[len(like.rstrip()) :]

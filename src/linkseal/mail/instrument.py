@@ -138,7 +138,8 @@ class _Work:
         """
         first = self._number
         try:
-            content = read_content(message[part.start : part.end], part.charset, part.encoding)
+            raw = message[part.start : part.end]
+            content = read_content(raw, part.charset, part.encoding, _line_end(message))
             page = Page(content.text)
             records, edits, breaks = self._links(page, part.part)
             pixels = self._pixels(page)
@@ -203,6 +204,11 @@ class _Work:
         else:
             pixel = []
         return pixel + [Edit(start, end, "") for start, end in places]
+
+
+def _line_end(message: bytes) -> str:
+    at = message.find(b"\n")
+    return "\r\n" if at > 0 and message[at - 1] == 0x0D else "\n"
 
 
 def _occurrences(page: Page, tag: str) -> list[tuple[int, int]]:

@@ -1,0 +1,192 @@
+"""The next hop: where mail goes on, what it can do, and what it says."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+
+import aiosmtplib
+
+from linkseal.config import SMTPConfig
+from linkseal.errors import IntakeError
+
+FEATURES_KEPT = 30.0
+"""Seconds the next hop's announcements are believed without asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a next hop announced.
+
+    Attributes:
+        size: Its SIZE; ``None`` when it has no such extension, 0 for no limit (RFC 1870 §3).
+        eight_bit: 8BITMIME.
+        utf8: SMTPUTF8.
+        pipelining: PIPELINING.
+    """
+
+    size: int | None = None
+    eight_bit: bool = False
+    utf8: bool = False
+    pipelining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the next hop answered a command."""
+
+    code: int
+    text: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is a positive completion reply."""
+        return 200 <= self.code < 300
+
+    def __str__(self) -> str:
+        """Return it as it goes to our client: code and text, line by line."""
+        lines = self.text.splitlines() or [""]
+        return "\r\n".join(
+            [*(f"{self.code}-{line}" for line in lines[:-1]), f"{self.code} {lines[-1]}"]
+        )
+
+
+class NextHop:
+    """Opens connections to the next hop.
+
+    Args:
+        config: Where it is, how to encrypt, who we are there.
+        name: What we call ourselves in EHLO.
+    """
+
+    def __init__(self, config: SMTPConfig, name: str) -> None:
+        self._config = config
+        self._name = name
+        self._features = Features()
+        self._known_until = 0.0
+
+    async def features(self) -> Features:
+        """Return what the next hop announces; the least when it is not reachable."""
+        if time.monotonic() >= self._known_until:
+            try:
+                conversation = await self.connect()
+            except IntakeError:
+                return Features()
+            await conversation.close()
+        return self._features
+
+    async def connect(self) -> Conversation:
+        """Connect, encrypt and log in as configured.
+
+        Raises:
+            IntakeError: ``next-hop-unreachable``, retryable.
+        """
+        config = self._config
+        client = aiosmtplib.SMTP(
+            hostname=config.next_hop.host,
+            port=config.next_hop.port,
+            username=config.next_hop_user or None,
+            password=config.next_hop_password or None,
+            local_hostname=self._name,
+            timeout=config.timeout,
+            use_tls=config.next_hop_tls == "tls",
+            start_tls=config.next_hop_tls == "starttls",
+            tls_context=self._tls(),
+        )
+        try:
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            client.close()
+            raise IntakeError(
+                f"the next hop {config.next_hop} cannot be used: {error}",
+                code="next-hop-unreachable",
+                hint="see that it runs, and check smtp.next_hop, next_hop_tls and next_hop_user",
+                retryable=True,
+            ) from error
+        extensions = client.esmtp_extensions
+        size = extensions.get("size")
+        self._features = Features(
+            size=None if size is None else int(size) if size.isdigit() else 0,
+            eight_bit="8bitmime" in extensions,
+            utf8="smtputf8" in extensions,
+            pipelining="pipelining" in extensions,
+        )
+        self._known_until = time.monotonic() + FEATURES_KEPT
+        return Conversation(client, self._features)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._config.next_hop_tls == "none":
+            return None
+        ca = self._config.next_hop_ca
+        return ssl.create_default_context(cafile=str(ca) if ca else None)
+
+
+class Conversation:
+    """One connection to the next hop, for one client's connection to us.
+
+    Attributes:
+        features: What it announced.
+    """
+
+    def __init__(self, client: aiosmtplib.SMTP, features: Features) -> None:
+        self._client = client
+        self.features = features
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is still there."""
+        return self._client.is_connected
+
+    async def command(self, *words: str) -> Reply:
+        """Send a command and return the reply, whatever it is.
+
+        Raises:
+            IntakeError: ``next-hop-lost``, retryable: no reply came.
+        """
+        try:
+            response = await self._client.execute_command(*(word.encode() for word in words))
+        except aiosmtplib.SMTPResponseException as error:
+            return Reply(error.code, error.message)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self._client.close()
+            raise _lost(error) from error
+        return Reply(response.code, response.message)
+
+    async def send(self, content: bytes) -> Reply:
+        """Send DATA and a message with CRLF line ends, byte for byte, and return the reply.
+
+        Raises:
+            IntakeError: ``next-hop-lost``, retryable. When that comes after the whole message
+                was sent, the next hop may have it: the sender's second try may be a second
+                copy. SMTP has no way to know (RFC 5321 §4.5.4.1).
+        """
+        try:
+            response = await self._client.data(content)
+        except aiosmtplib.SMTPResponseException as error:
+            return Reply(error.code, error.message)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self._client.close()
+            raise _lost(error) from error
+        return Reply(response.code, response.message)
+
+    async def close(self) -> None:
+        """Say QUIT and close."""
+        try:
+            if self._client.is_connected:
+                await self._client.quit()
+        except (aiosmtplib.SMTPException, OSError):
+            pass
+        finally:
+            self._client.close()
+
+
+def _lost(error: Exception) -> IntakeError:
+    return IntakeError(
+        f"the next hop did not answer: {error}",
+        code="next-hop-lost",
+        hint="see the next hop's log; the sender keeps the message and tries again",
+        retryable=True,
+    )

@@ -1,0 +1,191 @@
+"""Take one message in: whose it is, which base its links get, instrument, record.
+
+Blocking, one call a message; the proxy calls it in a thread. No decision is taken
+here that has a room of its own: the base is chosen in ``domains``, links in ``mail``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from linkseal.config import Config
+from linkseal.domains.base import choose_base
+from linkseal.errors import IntakeError
+from linkseal.intake.headers import Headers, read_headers
+from linkseal.mail import Instrumented, Instrumenter, MailOptions
+from linkseal.seal import RANDOM_BYTES, Keyring, MessageID
+from linkseal.store import Customer, Message, MessageState
+from linkseal.vault import Vault, load_keyring
+
+log = structlog.get_logger("smtp")
+
+
+class CustomerQueries(Protocol):
+    """Whose mail is it."""
+
+    def get(self, name: str) -> Customer:
+        """Return a customer by name; raises ``StoreError`` when missing."""
+
+    def for_from_domain(self, domain: str) -> Customer | None:
+        """Return whose mail from a domain is."""
+
+    def for_login(self, user: str, password: str) -> Customer | None:
+        """Return whose login it is."""
+
+
+class MessageQueries(Protocol):
+    """What was instrumented."""
+
+    def add(self, message: Message) -> None:
+        """Record a message; raises ``StoreError`` when the database is down."""
+
+    def settle(self, message_id: str, state: MessageState) -> None:
+        """Note what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message ready for the next hop.
+
+    Attributes:
+        content: What to send.
+        message_id: Text form; ``None`` when it passes untracked.
+        customer: The customer's name; empty when it has none.
+        done: The instrumentation's record; ``None`` when it passes untracked.
+    """
+
+    content: bytes
+    message_id: str | None
+    customer: str
+    done: Instrumented | None
+
+
+class Reception:
+    """Takes messages in.
+
+    Args:
+        config: Base domain, mail options, what to do with unknown customers.
+        vault: Opens the keyring, which is read anew when its file changes.
+        customers: Finds whose mail it is.
+        messages: Records it.
+    """
+
+    def __init__(
+        self, config: Config, vault: Vault, customers: CustomerQueries, messages: MessageQueries
+    ) -> None:
+        self._config = config
+        self._vault = vault
+        self._customers = customers
+        self._messages = messages
+        self._options = MailOptions(
+            track_clicks=config.mail.track_clicks,
+            track_opens=config.mail.track_opens,
+            pixel_tag=config.mail.pixel_tag,
+            max_links=config.mail.max_links,
+        )
+        self._keyring: Keyring | None = None
+        self._keyring_seen = 0
+
+    def log_in(self, user: str, password: str) -> Customer | None:
+        """Return whose login this is."""
+        return self._customers.for_login(user, password)
+
+    def receive(
+        self,
+        content: bytes,
+        sender: str,
+        recipients: list[str],
+        customer: Customer | None,
+        listener_customer: str | None,
+    ) -> Received:
+        """Instrument a message and record it as pending.
+
+        Args:
+            content: The message, CRLF line ends.
+            sender: Envelope sender.
+            recipients: Envelope recipients the next hop accepted.
+            customer: Who logged in; ``None`` when nobody did.
+            listener_customer: Whose listener it came in by; ``None`` for everybody's.
+
+        Raises:
+            IntakeError: ``customer-unknown``, and unknown customers are refused.
+            StoreError: The database cannot be used; nothing was recorded.
+        """
+        headers = read_headers(content)
+        from_domain = headers.from_domain or sender.rpartition("@")[2].lower()
+        if customer is None and listener_customer is not None:
+            customer = self._customers.get(listener_customer)
+        if customer is None and from_domain:
+            customer = self._customers.for_from_domain(from_domain)
+        if customer is None:
+            if self._config.smtp.unknown_customer == "pass":
+                return Received(content, None, "", None)
+            raise IntakeError(
+                f"no customer sends from {from_domain or 'an empty address'}",
+                code="customer-unknown",
+                hint=f"linkseal customer add NAME --from-domain {from_domain or 'DOMAIN'}",
+            )
+        return self._instrument(content, recipients, customer, from_domain, headers)
+
+    def settle(self, message_id: str, *, accepted: bool) -> None:
+        """Note whether the next hop took a message."""
+        self._messages.settle(message_id, MessageState.SENT if accepted else MessageState.REFUSED)
+
+    def _instrument(
+        self,
+        content: bytes,
+        recipients: list[str],
+        customer: Customer,
+        from_domain: str,
+        headers: Headers,
+    ) -> Received:
+        config = self._config
+        now = datetime.now(UTC)
+        message_id = MessageID.make(now, secrets.token_bytes(RANDOM_BYTES))
+        chosen = choose_base(
+            shared_host=config.shared_host,
+            from_domain=from_domain,
+            sending_ip=customer.sending_ip,
+            domains=(),
+            ssl=customer.ssl,
+        )
+        base = (
+            config.shared_base
+            if chosen.host == config.shared_host
+            else f"{chosen.scheme}://{chosen.host}"
+        )
+        try:
+            done = Instrumenter(self._current_keyring(), self._options).instrument(
+                content, base=base, customer=customer.id, message_id=message_id
+            )
+        except Exception:
+            # Ours to mend; the sender's mail must not wait for it.
+            log.exception("message not instrumented, it passes untouched", customer=customer.name)
+            done = Instrumented(content)
+        self._messages.add(
+            Message(
+                id=str(message_id),
+                customer_id=customer.id,
+                recipient=", ".join(recipients),
+                subject=headers.subject,
+                sent_at=now,
+                base=base,
+                base_why=chosen.why,
+                links=done.sealed,
+                categories=headers.categories,
+                custom_args=headers.custom_args,
+            )
+        )
+        return Received(done.message, str(message_id), customer.name, done)
+
+    def _current_keyring(self) -> Keyring:
+        seen = self._config.keyring_file.stat().st_mtime_ns
+        if self._keyring is None or seen != self._keyring_seen:
+            self._keyring = load_keyring(self._config.keyring_file, self._vault)
+            self._keyring_seen = seen
+        return self._keyring

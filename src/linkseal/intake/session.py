@@ -1,0 +1,393 @@
+"""One client's SMTP session, spoken live with the next hop.
+
+Each MAIL and RCPT is put to the next hop before it is answered, so every refusal is the
+next hop's own, recipient by recipient. 250 for the message is said only when the next
+hop said it. Nothing is queued here: what is not accepted stays with the sender.
+
+Standards: RFC 5321, 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2920 (PIPELINING),
+3207 (STARTTLS), 4954 (AUTH).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from linkseal.errors import IntakeError, LinksealError
+from linkseal.intake import metrics
+from linkseal.intake.next_hop import Conversation, Features, NextHop, Reply
+from linkseal.intake.reception import Received, Reception
+from linkseal.store import Customer
+
+if TYPE_CHECKING:
+    import ssl
+
+    from linkseal.config import SMTPConfig
+
+LONGEST_LINE: Final = 1_000_000
+"""Longest line taken: senders exceed the standard's 998, and the next hop is the judge."""
+
+_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+log = structlog.get_logger("smtp")
+
+
+@dataclass(slots=True)
+class Busy:
+    """How many messages are being passed on right now."""
+
+    count: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Start idle."""
+        self.idle.set()
+
+    def __enter__(self) -> None:
+        """Begin one."""
+        self.count += 1
+        self.idle.clear()
+
+    def __exit__(self, *_: object) -> None:
+        """End one."""
+        self.count -= 1
+        if not self.count:
+            self.idle.set()
+
+
+class ProxySession(SMTP):
+    """Serves one client.
+
+    Args:
+        config: Limits, STARTTLS and AUTH.
+        hostname: What we call ourselves.
+        reception: Takes messages in.
+        next_hop: Where they go.
+        busy: Counts messages under way, for a clean stop.
+        tls: For STARTTLS; ``None`` does not offer it.
+        customer: Whose listener this is; ``None`` for everybody's.
+    """
+
+    line_length_limit = LONGEST_LINE
+
+    def __init__(
+        self,
+        config: SMTPConfig,
+        hostname: str,
+        reception: Reception,
+        next_hop: NextHop,
+        busy: Busy,
+        *,
+        tls: ssl.SSLContext | None,
+        customer: str | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._proxy = _Handler(config, reception, next_hop, busy, customer)
+        super().__init__(
+            self._proxy,
+            data_size_limit=config.max_message_bytes,
+            enable_SMTPUTF8=True,
+            hostname=hostname,
+            ident="Linkseal",
+            tls_context=tls,
+            auth_required=config.auth == "required",
+            auth_require_tls=config.auth_requires_tls,
+            auth_exclude_mechanism=["LOGIN", "PLAIN"] if config.auth == "off" else None,
+            authenticator=self._proxy.authenticate,
+            loop=loop,
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let clients of this very machine log in without TLS."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple) and ip_address(peer[0]).is_loopback:
+            self._auth_require_tls = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Leave the next hop too."""
+        super().connection_lost(error)
+        self._proxy.abandon()
+
+
+class _Handler:
+    """The hooks aiosmtpd calls for one session."""
+
+    def __init__(
+        self,
+        config: SMTPConfig,
+        reception: Reception,
+        next_hop: NextHop,
+        busy: Busy,
+        customer: str | None,
+    ) -> None:
+        self._config = config
+        self._reception = reception
+        self._next_hop = next_hop
+        self._busy = busy
+        self._listener_customer = customer
+        self._customer: Customer | None = None
+        self._conversation: Conversation | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def authenticate(
+        self,
+        _server: SMTP,
+        _session: Session,
+        _envelope: Envelope,
+        _mechanism: str,
+        data: LoginPassword,
+    ) -> AuthResult:
+        """Check a login."""
+        try:
+            customer = self._reception.log_in(data.login.decode(), data.password.decode())
+        except LinksealError as error:
+            log.error("login not checked", **error.as_dict())
+            return AuthResult(
+                success=False,
+                handled=False,
+                message="454 4.7.0 Temporary authentication failure",
+            )
+        except UnicodeDecodeError:
+            customer = None
+        if customer is None:
+            return AuthResult(success=False, handled=False)
+        self._customer = customer
+        return AuthResult(success=True, auth_data=customer.name)
+
+    async def handle_EHLO(  # noqa: N802 - the hook's name
+        self,
+        server: SMTP,
+        session: Session,
+        _envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        """Announce what both we and the next hop can do."""
+        session.host_name = hostname
+        features = await self._next_hop.features()
+        ours = self._config.max_message_bytes
+        server.data_size_limit = min(ours, features.size) if features.size else ours
+        server.enable_SMTPUTF8 = features.utf8
+        kept = [line for line in responses[1:] if line[4:].startswith(("STARTTLS", "AUTH "))]
+        lines = [responses[0]]
+        lines += [line for line in kept if line.rstrip() != "250-AUTH"]
+        lines += _announced(features, server.data_size_limit)
+        lines.append("250 HELP")
+        return lines
+
+    async def handle_MAIL(  # noqa: N802 - the hook's name
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        """Put the sender to the next hop."""
+        try:
+            conversation = await self._open()
+            if "BODY=8BITMIME" in options and not conversation.features.eight_bit:
+                return "555 5.6.1 8BITMIME is not available: the next hop does not have it"
+            # SIZE would be that of the message as it came, not as it goes on.
+            passed = [word for word in options if not word.startswith("SIZE=")]
+            sender = "" if address == "<>" else address
+            reply = await conversation.command("MAIL", f"FROM:<{sender}>", *passed)
+        except IntakeError as error:
+            return _temporary(error)
+        if reply.accepted:
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+        return str(reply)
+
+    async def handle_RCPT(  # noqa: N802 - the hook's name
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
+    ) -> str:
+        """Put a recipient to the next hop."""
+        try:
+            reply = await self._living().command("RCPT", f"TO:<{address}>")
+        except IntakeError as error:
+            return _temporary(error)
+        if reply.accepted:
+            envelope.rcpt_tos.append(address)
+        return str(reply)
+
+    async def handle_DATA(  # noqa: N802 - the hook's name
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        """Instrument the message, pass it on, and say what the next hop said."""
+        content = envelope.original_content or b""
+        with self._busy:
+            reply, received = await self._pass_on(content, envelope)
+        done = received.done if received else None
+        outcome = "accepted" if reply.startswith("2") else "refused"
+        if outcome == "refused" and reply.startswith("4"):
+            outcome = "deferred"
+        metrics.MESSAGES.labels(outcome).inc()
+        if done and outcome == "accepted":
+            metrics.LINKS.inc(len(done.sealed))
+        log.info(
+            "message",
+            outcome=outcome,
+            customer=received.customer if received else "",
+            message=received.message_id if received else None,
+            recipients=len(envelope.rcpt_tos),
+            bytes=len(content),
+            links_sealed=len(done.sealed) if done else 0,
+            untouched=done.untouched.value if done and done.untouched else None,
+            reply=reply.partition("\r\n")[0][:120],
+        )
+        return reply
+
+    async def handle_RSET(  # noqa: N802 - the hook's name
+        self, _server: SMTP, _session: Session, _envelope: Envelope
+    ) -> str:
+        """Begin anew at the next hop too."""
+        await self._reset()
+        return "250 2.0.0 OK"
+
+    async def handle_QUIT(  # noqa: N802 - the hook's name
+        self, _server: SMTP, _session: Session, _envelope: Envelope
+    ) -> str:
+        """Leave the next hop too."""
+        if self._conversation is not None:
+            await self._conversation.close()
+            self._conversation = None
+        return "221 2.0.0 Bye"
+
+    def abandon(self) -> None:
+        """Leave the next hop after the client is gone, however it went."""
+        if self._conversation is not None:
+            task = asyncio.get_running_loop().create_task(self._conversation.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            self._conversation = None
+
+    async def _pass_on(self, content: bytes, envelope: Envelope) -> tuple[str, Received | None]:
+        """Return the reply to DATA and what was made of the message."""
+        try:
+            conversation = self._living()
+            _check(content, conversation.features)
+            received = await asyncio.to_thread(
+                self._reception.receive,
+                content,
+                envelope.mail_from or "",
+                envelope.rcpt_tos,
+                self._customer,
+                self._listener_customer,
+            )
+        except LinksealError as error:
+            await self._reset()
+            return (_temporary(error) if error.retryable else _permanent(error)), None
+        try:
+            reply = await conversation.send(received.content)
+        except IntakeError as error:
+            await self._settle(received, accepted=False)
+            return _temporary(error), received
+        await self._settle(received, accepted=reply.accepted)
+        return str(reply), received
+
+    async def _settle(self, received: Received, *, accepted: bool) -> None:
+        """Note what the next hop said; its word stands even if that cannot be noted."""
+        if received.message_id is None:
+            return
+        try:
+            await asyncio.to_thread(self._reception.settle, received.message_id, accepted=accepted)
+        except LinksealError as error:
+            log.error("message not settled", message=received.message_id, **error.as_dict())
+
+    async def _open(self) -> Conversation:
+        """Return the conversation with the next hop, at the start of a transaction."""
+        if self._conversation is None or not self._conversation.is_open:
+            self._conversation = await self._next_hop.connect()
+        return self._conversation
+
+    def _living(self) -> Conversation:
+        if self._conversation is None or not self._conversation.is_open:
+            raise IntakeError(
+                "the next hop closed the connection",
+                code="next-hop-lost",
+                hint="see the next hop's log; the sender keeps the message and tries again",
+                retryable=True,
+            )
+        return self._conversation
+
+    async def _reset(self) -> None:
+        """End the next hop's transaction, so that the next message finds a clean one."""
+        if self._conversation is not None and self._conversation.is_open:
+            try:
+                await self._conversation.command("RSET")
+            except IntakeError:
+                self._conversation = None
+
+
+def _announced(features: Features, size: int) -> list[str]:
+    lines = []
+    if features.size is not None:
+        lines.append(f"250-SIZE {size}")
+    if features.eight_bit:
+        lines.append("250-8BITMIME")
+    if features.utf8:
+        lines.append("250-SMTPUTF8")
+    if features.pipelining:
+        lines.append("250-PIPELINING")
+    return lines
+
+
+def _check(content: bytes, features: Features) -> None:
+    """Refuse what could not be passed on byte for byte.
+
+    Raises:
+        IntakeError: Bare line ends, or eight bits the next hop does not take.
+    """
+    # RFC 5321 §2.3.8: CR and LF only ever together. What one server takes for the end of a
+    # line and another does not is how mail is smuggled.
+    if _BARE_LINE_END.search(content):
+        raise IntakeError(
+            "the message has a bare CR or LF",
+            code="bare-line-end",
+            hint="end every line with CR LF",
+        )
+    if not features.eight_bit and _NOT_ASCII.search(content):
+        raise IntakeError(
+            "the message has 8-bit characters, and the next hop takes 7-bit mail only",
+            code="eight-bit-refused",
+            hint="encode it as quoted-printable or base64",
+        )
+
+
+_STATUS = {
+    "next-hop-unreachable": "451 4.4.1",
+    "next-hop-lost": "451 4.4.2",
+    "database-unavailable": "451 4.3.0",
+    "customer-unknown": "550 5.7.1",
+    "bare-line-end": "550 5.6.0",
+    "eight-bit-refused": "554 5.6.1",
+}
+
+
+def _temporary(error: LinksealError) -> str:
+    """Say that the sender should keep the message and try again; detail goes to the log."""
+    log.error("mail deferred", **error.as_dict())
+    public = {
+        "next-hop-unreachable": "the next hop cannot be reached",
+        "next-hop-lost": "the next hop did not answer",
+    }.get(error.code, "temporary local problem")
+    return str(Reply(451, f"{_STATUS.get(error.code, '451 4.3.0')[4:]} {public}, try again later"))
+
+
+def _permanent(error: LinksealError) -> str:
+    status = _STATUS.get(error.code, "554 5.3.0")
+    return f"{status} {error.message}; {error.hint}"
