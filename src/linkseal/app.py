@@ -62,7 +62,7 @@ class Service:
     """The whole service on one machine.
 
     Args:
-        config: Ports may be 0: a free one is taken.
+        config: Ports may be 0: a free one is taken. Its data directory is prepared.
     """
 
     def __init__(self, config: Config) -> None:
@@ -80,10 +80,8 @@ class Service:
             ServiceError: A port is taken, or a service runs on this data directory.
             LinksealError: The keys, the certificate or the database cannot be used.
         """
-        made = datadir.prepare(self._config)
-        for path in made:
-            log.info("made", path=str(path))
         with _lock(self._config.data_dir / "service.lock"):
+            _clear_metrics(self._config.metrics_dir)
             Store.open(self._config.store_url).close()
             try:
                 self._bind()
@@ -245,6 +243,13 @@ class Service:
             for number, extra in enumerate(config.smtp.listeners)
         ]
         return lambda stop_fd: run_proxy(config, listeners, self._vault, stop_fd)
+
+
+def _clear_metrics(directory: Path) -> None:
+    """Remove what the parts of an earlier service left; this process's own files stay."""
+    for file in directory.glob("*.db"):
+        if not file.stem.endswith(f"_{os.getpid()}"):
+            file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from linkseal.cli import configuration, customer, event, mail, service, setup, token
+from linkseal.cli import configuration, customer, demo, event, mail, service, setup, token
 from linkseal.cli.context import Settings
 from linkseal.cli.output import print_error
 from linkseal.errors import LinksealError
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(setup.init)
 app.command()(service.up)
+app.command()(demo.demo)
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")
 app.add_typer(event.app, name="event")

@@ -67,7 +67,7 @@ async def _recipients(service: ServiceProcess, messages: list[Delivered], stage:
     loop = asyncio.get_running_loop()
 
     def tell(what: str, answer: str) -> None:
-        loop.call_soon_threadsafe(stage.line, f"  {what}: {answer}")
+        loop.call_soon_threadsafe(stage.line, f"  {answer:<14.14} {what}")
 
     requests = 0
     for message in messages:

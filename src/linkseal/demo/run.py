@@ -96,7 +96,9 @@ async def deliver(service: ServiceProcess, mailbox: Mailbox) -> list[Delivered]:
     sent = letters()
     for letter in sent:
         async with aiosmtplib.SMTP(hostname=smtp.host, port=smtp.port, timeout=30) as client:
-            await client.sendmail(letter.sender, [letter.recipient], letter.message)
+            await client.sendmail(
+                letter.sender, [letter.recipient], letter.message, mail_options=["BODY=8BITMIME"]
+            )
     received = await mailbox.wait_for(len(sent), EVENT_TIMEOUT)
     by_recipient = {message.recipients[0]: message.content for message in received}
     return [
@@ -145,7 +147,7 @@ def visit(service: ServiceProcess, message: Delivered, tell: Callable[[str, str]
         _expect(answer.status == 302, after)
         # A link that was not a URL to the letter (spaces, other scripts) leads to its encoded form.
         _expect(answer.location == before or not _is_uri(before), after)
-        tell(f"clicked {before}", f"{answer.status} to {answer.location}")
+        tell(f"clicked {answer.location}", f"{answer.status} redirect")
         requests += 1
     return requests
 
