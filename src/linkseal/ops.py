@@ -37,6 +37,7 @@ def run_ops(listener: socket.socket, workers: int, stop_fd: int) -> None:
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     server = ThreadingWSGIServer(listener.getsockname()[:2], _Quiet, bind_and_activate=False)
     server.socket.close()
     server.socket = listener

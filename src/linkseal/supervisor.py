@@ -38,8 +38,10 @@ class Part:
     Attributes:
         name: For the log, ``edge-0``.
         run: Runs in the child until it should stop; gets the pipe that closes when the
-            supervisor is gone. Stops on SIGTERM.
-        stage: Stopped in rising order: first what takes in, last what stores.
+            supervisor is gone. Stops on SIGTERM, which is blocked until it unblocks it
+            with a handler in place: no order to stop is lost while a part starts.
+        stage: Stopped in rising order: first what takes in, last what stores. A part of a
+            later stage that is down then is started once more, to finish its work.
         grace: Seconds to stop in before it is killed.
     """
 
@@ -90,7 +92,7 @@ class Supervisor:
             for part in self._parts:
                 self._start(part, old_mask)
             self._loop(old_mask)
-            self._stop()
+            self._stop(old_mask)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
             os.close(self._pipe_read)
@@ -130,7 +132,7 @@ class Supervisor:
             # The terminal sends Ctrl-C to the whole group: only the supervisor decides.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, {*old_mask, signal.SIGTERM})
             structlog.contextvars.bind_contextvars(part=part.name)
             part.run(self._pipe_read)
             code = 0
@@ -158,8 +160,11 @@ class Supervisor:
                     restart_in=wait,
                 )
 
-    def _stop(self) -> None:
+    def _stop(self, old_mask: Iterable[int]) -> None:
         for stage in sorted({part.stage for part in self._parts}):
+            for part in self._parts:
+                if part.stage == stage > 0 and not part.pid:
+                    self._start(part, old_mask)
             living = [part for part in self._parts if part.stage == stage and part.pid]
             for part in living:
                 os.kill(part.pid, signal.SIGTERM)

@@ -1,13 +1,20 @@
 """Group commit: many hits in one durable write, each answered after it.
 
 Hits that come while a write is under way wait for the next one, so the busier the edge,
-the more hits a write carries and the less each costs. The write happens in a thread
-(SQLite leaves the interpreter's lock while it waits for the disk).
+the more hits a write carries and the less each costs. A lone hit is written at once;
+when writes follow each other closely, the next begins as soon as :data:`GATHER_HITS` wait
+or :data:`GATHER_SECONDS` after the last began. The write happens in a thread (SQLite
+leaves the interpreter's lock while it waits for the disk).
 
-When the journal cannot be written, recipients are answered at once all the same: a
-redirect matters more than its record. The hits wait in memory, bounded, and are written
-to a new segment as soon as one can be made; a batch keeps its origin, so one that had
-reached the disk although its write failed does not become twice the events.
+When the journal cannot be written, or a write hangs for :data:`PATIENCE` seconds,
+recipients are answered at once all the same: a redirect matters more than its record.
+The hits wait in memory, bounded, and are written to a new segment as soon as one can be
+made.
+
+Exactly once: SQLite rolls a transaction back whose COMMIT failed, but a COMMIT that failed
+in its last step, the fsync, may have reached the disk all the same. So a batch that was
+tried keeps its origin, and with it its event ids, wherever it is written next: read twice,
+it is stored once.
 """
 
 from __future__ import annotations
@@ -19,7 +26,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -27,7 +34,13 @@ from linkseal.config import JournalConfig
 from linkseal.errors import JournalError
 from linkseal.journal import Batch, Hit, SegmentWriter
 
-_LOG_EVERY = 60
+GATHER_HITS: Final = 32
+GATHER_SECONDS: Final = 0.003
+PATIENCE: Final = 2.0
+"""Seconds recipients wait for a write that hangs."""
+_RETRY_BATCH: Final = 1000
+"""Hits in one batch when what came during an outage is written."""
+_LOG_EVERY: Final = 60
 
 log = structlog.get_logger("journal")
 
@@ -47,6 +60,13 @@ class Recorder:
         directory: The journal directory.
         slot: The worker's number.
         config: How much to keep in memory and how often to try again.
+
+    Attributes:
+        commits: Batches written.
+        recorded: Hits written.
+        failures: Writes that failed or hung.
+        dropped: Hits lost, because memory for them was full or the worker had to end.
+        failing: Whether recipients are answered before their hits are on disk.
     """
 
     def __init__(
@@ -57,12 +77,20 @@ class Recorder:
         self._slot = slot
         self._config = config
         self._writer: SegmentWriter | None = None
+        # Gathering for the next write.
         self._hits: list[Hit] = []
         self._owners: list[Owner] = []
+        self._timer: asyncio.TimerHandle | None = None
+        # Being written.
         self._writing = False
+        self._started = 0.0
+        self._answered_after: list[Owner] = []
+        self._answered = 0
+        # Kept while the journal fails: batches that were tried, then hits that came since.
         self._kept: deque[Batch] = deque()
         self._kept_hits = 0
-        self._jobs: queue.SimpleQueue[tuple[list[Batch], list[Owner]] | None] = queue.SimpleQueue()
+        self._later: deque[Hit] = deque()
+        self._jobs: queue.SimpleQueue[list[Batch] | None] = queue.SimpleQueue()
         self._idle = asyncio.Event()
         self._idle.set()
         self.commits = 0
@@ -75,54 +103,80 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """Hits in memory that are not on disk because the journal cannot be written."""
-        return self._kept_hits
+        """Hits in memory whose recipients were answered: lost if the worker dies now."""
+        return self._kept_hits + len(self._later) + self._answered
 
     def record(self, hit: Hit, owner: Owner) -> None:
         """Take a hit; ``owner.committed`` is called when it is on disk, in order."""
-        self._hits.append(hit)
+        if self.failing:
+            self._keep((hit,))
+            owner.committed()
+            return
+        hits = self._hits
+        hits.append(hit)
         self._owners.append(owner)
-        if not self._writing:
-            self._writing = True
+        if self._writing:
+            return
+        if len(hits) == 1:
             self._idle.clear()
-            # At the end of this turn of the loop: what else it reads comes along.
+            self._schedule()
+        elif len(hits) == GATHER_HITS and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
             self._loop.call_soon(self._write)
+
+    def look(self) -> None:
+        """Answer those who waited too long for a write that hangs; call about once a second."""
+        if self._writing and not self.failing and self._loop.time() > self._started + PATIENCE:
+            self.failures += 1
+            self._answered = len(self._answered_after)
+            self._fail_open()
+            log.error("the journal's disk hangs, recipients are answered at once")
 
     async def close(self) -> None:
         """Write what waits, try once more what was kept, and end the thread."""
         await self._idle.wait()
-        if self._kept:
+        if self.failing and not self._writing:
             self._retry()
             await self._idle.wait()
-        if self._kept:
-            log.error("hits lost, the journal could not be written", hits=self._kept_hits)
-            self.dropped += self._kept_hits
+        if lost := self.waiting:
+            self.dropped += lost
+            self._kept.clear()
+            self._kept_hits = 0
+            self._later.clear()
+            log.error("hits lost, the journal could not be written", hits=lost)
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    # Gather and hand over.
+
+    def _schedule(self) -> None:
+        """Write at the end of this turn of the loop, or when the last write is long enough ago."""
+        wait = self._started + GATHER_SECONDS - self._loop.time()
+        if wait > 0 and len(self._hits) < GATHER_HITS:
+            self._timer = self._loop.call_later(wait, self._write)
+        else:
+            self._loop.call_soon(self._write)
+
     def _write(self) -> None:
-        """Hand what gathered to the thread, or keep it while the journal is failing."""
-        hits, owners = self._hits, self._owners
-        self._hits, self._owners = [], []
-        if self._kept:
-            self._keep([Batch(self._new_origin(), hits)])
-            self._finish(owners)
-            return
-        self._jobs.put(([self._batch(hits)], owners))
-
-    def _batch(self, hits: Sequence[Hit]) -> Batch:
+        self._timer = None
+        hits, self._hits = self._hits, []
+        self._answered_after, self._owners = self._owners, []
         writer = self._writer
-        return writer.batch(hits) if writer else Batch(self._new_origin(), hits)
+        self._submit([writer.batch(hits) if writer else _new_batch(hits)], answered=0)
 
-    @staticmethod
-    def _new_origin() -> str:
-        """Return an origin for a batch no segment is there for."""
-        return secrets.token_hex(12)
+    def _submit(self, batches: list[Batch], *, answered: int) -> None:
+        self._writing = True
+        self._answered = answered
+        self._idle.clear()
+        self._started = self._loop.time()
+        self._jobs.put(batches)
+
+    # The thread.
 
     def _work(self) -> None:
         """Write jobs, one after the other: the thread's life."""
-        while (job := self._jobs.get()) is not None:
-            batches, owners = job
+        while (batches := self._jobs.get()) is not None:
             error: JournalError | None = None
             written = 0
             try:
@@ -133,7 +187,7 @@ class Recorder:
                 error = caught
             except Exception as caught:  # noqa: BLE001 - a dead thread would leave recipients waiting
                 error = JournalError(f"cannot write the journal: {caught!r}")
-            self._loop.call_soon_threadsafe(self._written, batches, written, owners, error)
+            self._loop.call_soon_threadsafe(self._written, batches, written, error)
         if self._writer is not None:
             self._writer.close()
 
@@ -146,63 +200,96 @@ class Recorder:
             writer = self._writer = SegmentWriter(self._directory, self._slot)
         try:
             writer.append(batch)
-        except JournalError:
+        except BaseException:
+            # What the failed write left behind is not known: never write there again.
             writer.close()
             self._writer = None
             raise
 
-    def _written(
-        self,
-        batches: Sequence[Batch],
-        written: int,
-        owners: Sequence[Owner],
-        error: JournalError | None,
-    ) -> None:
-        """Back in the loop: answer, and see to what could not be written."""
+    # Back in the loop.
+
+    def _written(self, batches: Sequence[Batch], written: int, error: JournalError | None) -> None:
+        """Answer, and see to what could not be written."""
+        self._writing = False
+        self._answered = 0
         self.commits += written
         self.recorded += sum(len(batch.hits) for batch in batches[:written])
         if error is not None:
-            self.failures += 1
-            self._keep(batches[written:])
-            if not self.failing or self.failures % _LOG_EVERY == 0:
-                log.error("journal not written", hits=self._kept_hits, **error.as_dict())
-            self.failing = True
-            self._loop.call_later(self._config.retry_seconds, self._retry)
-        elif self.failing:
+            self._failed(batches[written:], error)
+            return
+        if self.failing:
             self.failing = False
-            log.warning("journal written again", hits=sum(len(batch.hits) for batch in batches))
-        self._finish(owners)
-
-    def _finish(self, owners: Sequence[Owner]) -> None:
+            log.warning("journal written again", dropped=self.dropped)
+        owners, self._answered_after = self._answered_after, []
         for owner in owners:
             owner.committed()
-        if self._hits:
-            self._loop.call_soon(self._write)
+        if self._later:
+            self._retry()
+        elif self._hits:
+            self._schedule()
         else:
-            self._writing = False
             self._idle.set()
 
-    def _keep(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            self._kept.append(batch)
-            self._kept_hits += len(batch.hits)
-        while self._kept_hits > self._config.memory_hits:
-            # The oldest go first: of a long outage the end is worth more than the start.
-            lost = self._kept.popleft()
-            self._kept_hits -= len(lost.hits)
-            self.dropped += len(lost.hits)
-            log.error("hits dropped, memory for them is full", hits=len(lost.hits))
+    def _failed(self, batches: Sequence[Batch], error: JournalError) -> None:
+        told = self.failing and self.failures % _LOG_EVERY != 0
+        self.failures += 1
+        self._kept.extend(batches)
+        self._kept_hits += sum(len(batch.hits) for batch in batches)
+        self._fail_open()
+        if not told:
+            log.error("journal not written", hits=self.waiting, **error.as_dict())
+        self._loop.call_later(self._config.retry_seconds, self._retry)
+        self._idle.set()
+
+    def _fail_open(self) -> None:
+        """Answer everybody who waits; what they asked for is kept."""
+        self.failing = True
+        owners = [*self._answered_after, *self._owners]
+        self._answered_after, self._owners = [], []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        hits, self._hits = self._hits, []
+        self._keep(hits)
+        for owner in owners:
+            owner.committed()
+
+    def _keep(self, hits: Sequence[Hit]) -> None:
+        """Keep hits, to the bound; of a long outage the end is worth more than the start."""
+        self._later.extend(hits)
+        surplus = self.waiting - self._config.memory_hits
+        if surplus <= 0:
+            return
+        lost = 0
+        while lost < surplus and self._kept:
+            lost += len(self._kept.popleft().hits)
+        self._kept_hits -= lost
+        while lost < surplus and self._later:
+            self._later.popleft()
+            lost += 1
+        if not self.dropped:
+            log.error("hits dropped, memory for them is full", hits=lost)
+        self.dropped += lost
 
     def _retry(self) -> None:
-        """Write what was kept, to a new segment, unless something is being written."""
-        if not self._kept:
-            return
+        """Write what was kept, to a new segment; with nothing kept, the next hit is the test."""
         if self._writing:
-            self._loop.call_later(self._config.retry_seconds, self._retry)
             return
+        later = list(self._later)
         batches = list(self._kept)
+        batches += [
+            _new_batch(later[at : at + _RETRY_BATCH]) for at in range(0, len(later), _RETRY_BATCH)
+        ]
+        if not batches:
+            self.failing = False
+            return
+        waiting = self.waiting
         self._kept.clear()
         self._kept_hits = 0
-        self._writing = True
-        self._idle.clear()
-        self._jobs.put((batches, []))
+        self._later.clear()
+        self._submit(batches, answered=waiting)
+
+
+def _new_batch(hits: Sequence[Hit]) -> Batch:
+    """Return hits as a batch that no segment is there for yet."""
+    return Batch(secrets.token_hex(12), hits)

@@ -69,6 +69,7 @@ async def _until_told(setup: WorkerSetup, stop_fd: int) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     loop.add_reader(stop_fd, stop.set)
     try:
         await serve(setup, stop)
@@ -97,6 +98,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
     try:
         while not await _wait(stop, TICK):
             state.tick()
+            recorder.look()
             seen = _reload(setup, state, seen)
             reporter.report()
     finally:

@@ -141,6 +141,7 @@ def run_collector(
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     with Store.open(store_url, migrate=False) as store:
         collector = Collector(store, journal_dir, closed)
         pause = interval

@@ -42,6 +42,7 @@ def run_proxy(config: Config, listeners: Sequence[Listener], vault: Vault, stop_
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         loop.add_reader(stop_fd, stop.set)
         with Store.open(config.store_url, migrate=False) as store:
             reception = Reception(config, vault, store.customers, store.messages)

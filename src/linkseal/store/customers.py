@@ -171,14 +171,14 @@ class Customers:
                     sa.select(_from_domains.c.customer_id, _from_domains.c.domain)
                     .where(_from_domains.c.customer_id.in_(ids))
                     .order_by(_from_domains.c.domain)
-                ).tuples()
+                )
             )
             users = _grouped(
                 connection.execute(
                     sa.select(smtp_users.c.customer_id, smtp_users.c.name)
                     .where(smtp_users.c.customer_id.in_(ids))
                     .order_by(smtp_users.c.name)
-                ).tuples()
+                )
             )
         return [
             Customer(

@@ -54,7 +54,7 @@ class Events:
         with self._database.reading() as connection:
             rows = connection.execute(
                 sa.select(journal_positions.c.segment_uid, journal_positions.c.row)
-            ).tuples()
+            )
             return dict(rows.all())
 
     def forget_segment(self, segment_uid: str) -> None:

@@ -84,7 +84,7 @@ class Messages:
                 sa.select(message_links.c.number, message_links.c.url)
                 .where(message_links.c.message_id == message_id)
                 .order_by(message_links.c.number)
-            ).tuples()
+            )
             return Message(
                 id=message_id,
                 customer_id=row.customer_id,
