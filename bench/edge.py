@@ -154,7 +154,10 @@ def _wrk(server: Server, folder: Path, core: int, *, tls: bool = False) -> tuple
     url = f"{'https' if tls else 'http'}://{HOST}:{port}"
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS:.0f}s"]
     done = subprocess.run(
-        [*command, "-s", str(folder / "clicks.lua"), url], capture_output=True, text=True, check=True
+        [*command, "-s", str(folder / "clicks.lua"), url],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = re.search(r"^counts (\d+) (\d+)$", done.stdout, re.MULTILINE)
     assert found, done.stdout

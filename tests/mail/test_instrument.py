@@ -6,6 +6,7 @@ import base64
 import binascii
 import email
 import email.policy
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -58,6 +59,8 @@ def sealed_in(html: str) -> str:
         ('<a href="https://a.example/a b">', "https://a.example/a%20b"),
         ('<a href="https://a.example/é?q=ü#ß">', "https://a.example/%C3%A9?q=%C3%BC#%C3%9F"),
         ('<a href="https://bücher.example/x">', "https://xn--bcher-kva.example/x"),
+        ('<a href="https://straße.example/">', "https://xn--strae-oqa.example/"),
+        ("<a href=https://a.example/\u00a0x>", "https://a.example/%C2%A0x"),
         ('<a href="https://u:p@bücher.example:8/">', "https://u:p@xn--bcher-kva.example:8/"),
         (
             '<a href="https://a.example/%2F%2f+;=//?b=2&a=1&a=&c#f">',
@@ -92,6 +95,8 @@ def test_a_link_is_sealed_to_exactly_where_it_led(tag: str, destination: str) ->
         ('<a href="https://a\x7fb.example/">', LinkOutcome.UNPARSABLE),
         (f'<a href="https://a.example/{"x" * 5000}">', LinkOutcome.TOO_LONG),
         (f'<a href="{BASE}/anything">', LinkOutcome.ALREADY_OURS),
+        (f'<a href="{BASE}:443/anything">', LinkOutcome.ALREADY_OURS),
+        (f'<a href="https://{"é." * 300_000}example/">', LinkOutcome.UNPARSABLE),
         ('<a href="http://LINKS.acme.example/c/x">', LinkOutcome.ALREADY_OURS),
     ],
 )
@@ -118,6 +123,8 @@ def test_a_sealed_link_is_not_sealed_again() -> None:
             "<a href='http://a.example' id=x>",
         ),
         ("<a clicktracking = off\n href=http://a.example>", "<a\n href=http://a.example>"),
+        ('<a href=http://a.b/p clicktracking="off"/>', "<a href=http://a.b/p />"),
+        ('<a href=http://a.b/p clicktracking="off"title=y>', "<a href=http://a.b/p title=y>"),
     ],
 )
 def test_an_opt_out_keeps_the_link_and_takes_the_attribute_away(tag: str, after: str) -> None:
@@ -186,6 +193,25 @@ def test_the_pixel_takes_the_place_of_its_tag_and_other_tags_go() -> None:
     assert "<p><img " in after
     assert "<p></p>" in after
     assert "%open%" not in after.partition("<a ")[0]
+
+
+def test_a_tag_is_only_replaced_where_readers_see_it() -> None:
+    options = MailOptions(pixel_tag="%open%", track_clicks=False)
+    hidden = '<title>%open%</title><img alt="%open%"><!-- %open% --><style>%open%</style>'
+    after = instrument(html_mail(f"{hidden}<p>%open%</p>"), options).message.decode()
+    assert f"{hidden}<p><img src=" in after
+    many = '<a href="https://a.example">%open%' * 20_000
+    started = time.process_time()
+    assert instrument(html_mail(many), options).pixel_part == "1"
+    assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize("end", ["<!--", "<script>", "<textarea>", "<plaintext>", '<img alt="'])
+def test_a_pixel_that_would_not_be_loaded_is_not_placed(end: str) -> None:
+    message = html_mail(f"<p>x</p>{end} y")
+    done = instrument(message)
+    assert done.message is message
+    assert done.pixel_part is None
 
 
 @pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
@@ -332,3 +358,21 @@ def test_a_text_of_one_line_is_broken_with_the_messages_line_ends(encoding: str)
     done = instrument(message)
     assert done.message.count(b"\n") == done.message.count(b"\r\n")
     assert max(map(len, done.message.splitlines())) <= 998
+
+
+def qp_mail(body: bytes) -> bytes:
+    return (
+        b"From: a@acme.example\r\nContent-Type: text/html; charset=utf-8\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + body
+    )
+
+
+def test_quoted_printable_padding_and_escaped_line_ends_are_read_as_meant() -> None:
+    padded = qp_mail(b'<a href=3D"https://a.example/ab= \r\ncd">x</a>\r\n')
+    assert instrument(padded).links[0].url == "https://a.example/abcd"
+    escaped = qp_mail(b'<p>=0A<a href=3D"https://a.example/">q</a></p>=0D=0A' + b"x=\r\n" * 50)
+    done = instrument(escaped)
+    assert done.message.count(b"\n") == done.message.count(b"\r\n")
+    body = binascii.a2b_qp(done.message.partition(b"\r\n\r\n")[2])
+    assert body.startswith(b'<p>\n<a href="https://go.')
+    assert b"q</a></p>\r\nxxx" in body

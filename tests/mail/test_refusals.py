@@ -7,9 +7,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linkseal.demo.recipient import read_message
 from linkseal.mail import Instrumenter, LinkOutcome, Reason
+from linkseal.mail.content import has_long_line
 from support.mail import BASE, KEYRING, MESSAGE, NO_PIXEL, OFF, html_mail, instrument
 
 LINK = b'<a href="https://a.example/1">x</a>'
@@ -76,7 +79,17 @@ PARTS = {
     "8 bits in us-ascii": (html_mail(b"\xe9" + LINK, "us-ascii"), Reason.CHARSET_BROKEN),
     "unknown charset": (html_mail(LINK, "x-klingon"), Reason.CHARSET_UNKNOWN),
     "no text charset": (html_mail(LINK, "base64"), Reason.CHARSET_UNKNOWN),
-    "utf-7": (html_mail(LINK, "utf-7"), Reason.CHARSET_NOT_REVERSIBLE),
+    "utf-7": (html_mail(LINK, "utf-7"), Reason.CHARSET_UNKNOWN),
+    "utf-7 by its other name": (html_mail(LINK, "u7"), Reason.CHARSET_UNKNOWN),
+    "a slow codec": (html_mail(b"a" * 100_000 + LINK, "punycode"), Reason.CHARSET_UNKNOWN),
+    "base64 after its padding": (
+        b"Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nYQ==\nYQ==\n",
+        Reason.ENCODING_BROKEN,
+    ),
+    "broken quoted-printable": (
+        b"Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n1=2 " + LINK,
+        Reason.ENCODING_BROKEN,
+    ),
     "unknown encoding": (html_mail(LINK, encoding="x-uuencode"), Reason.ENCODING_UNKNOWN),
     "nul": (html_mail(b"\x00" + LINK), Reason.NUL),
     "broken base64": (
@@ -194,3 +207,17 @@ def test_links_of_the_corpus_are_those_another_parser_sees_and_stay_short() -> N
                 excess.append(len(sealed) - 1.5 * len(link.url))
     assert len(excess) > 20
     assert median(excess) <= 70
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("length", "long"), [(997, False), (998, False), (999, True)])
+def test_a_line_is_too_long_past_998_octets(length: int, end: bytes, *, long: bool) -> None:
+    line = b"x" * length
+    for data in (line, line + end, b"y" * 500 + end + line + end + b"z" * 998, line + end + line):
+        assert has_long_line(data) is long
+
+
+@given(st.lists(st.integers(0, 1100), max_size=8), st.sampled_from([b"\n", b"\r\n"]))
+def test_long_lines_are_found_wherever_they_stand(lengths: list[int], end: bytes) -> None:
+    data = end.join(b"x" * length for length in lengths)
+    assert has_long_line(data) is (max(lengths, default=0) > 998)

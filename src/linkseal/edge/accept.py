@@ -13,7 +13,7 @@ import socket
 import aiofastnet
 import structlog
 
-from linkseal.edge.hello import UNRECOGNIZED_NAME, server_name
+from linkseal.edge.hello import UNRECOGNIZED_NAME
 from linkseal.edge.protocol import EdgeProtocol
 from linkseal.edge.state import EdgeState
 from linkseal.edge.tls import ListeningTLS
@@ -22,6 +22,8 @@ AT_ONCE = 8
 PAUSE = 0.5
 SHUTDOWN_TIMEOUT = 2.0
 PEEK_BYTES = 4096
+DEFER_SECONDS = 1
+"""How long the kernel keeps a new connection on which the client has not spoken yet."""
 
 log = structlog.get_logger("edge")
 
@@ -49,6 +51,8 @@ class Acceptor:
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         listener.setblocking(False)  # noqa: FBT003 - the socket's own API
+        # Clients speak first, on http and https: no need to wake up before they do.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
         self.start()
 
     def start(self) -> None:
@@ -78,7 +82,6 @@ class Acceptor:
             task.add_done_callback(self._tasks.discard)
 
     async def _open(self, connection: socket.socket) -> None:
-        connection.setblocking(False)  # noqa: FBT003 - the socket's own API
         try:
             if self._tls is None:
                 await aiofastnet.connect_accepted_socket(
@@ -93,28 +96,28 @@ class Acceptor:
 
     async def _open_tls(self, connection: socket.socket, tls: ListeningTLS) -> None:
         timeout = self._state.config.header_timeout
-        name = server_name(await self._peek(connection, timeout))
-        if name is not None and tls.certificate_for(name) is None:
-            tls.unknown_names += 1
+        context = tls.choose(await self._peek(connection, timeout))
+        if context is None:
             with contextlib.suppress(BlockingIOError):
-                connection.send(UNRECOGNIZED_NAME)
+                connection.send(UNRECOGNIZED_NAME, socket.MSG_DONTWAIT)
             connection.close()
             return
         await aiofastnet.connect_accepted_socket(
             self._loop,
             lambda: EdgeProtocol(self._state, secure=True),
             connection,
-            ssl=tls.context,
+            ssl=context,
             ssl_handshake_timeout=timeout,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+            ssl_incoming_bio_size=16896,
+            ssl_outgoing_bio_size=16896,
         )
 
     async def _peek(self, connection: socket.socket, timeout: float) -> bytes:  # noqa: ASYNC109
         """Return the first bytes a client sends, leaving them to be read again."""
-        try:
-            return connection.recv(PEEK_BYTES, socket.MSG_PEEK)
-        except BlockingIOError:
-            pass
+        peek = socket.MSG_PEEK | socket.MSG_DONTWAIT
+        with contextlib.suppress(BlockingIOError):
+            return connection.recv(PEEK_BYTES, peek)
         readable = self._loop.create_future()
         self._loop.add_reader(connection, _settle, readable)
         try:
@@ -122,7 +125,7 @@ class Acceptor:
                 await readable
         finally:
             self._loop.remove_reader(connection)
-        return connection.recv(PEEK_BYTES, socket.MSG_PEEK)
+        return connection.recv(PEEK_BYTES, peek)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

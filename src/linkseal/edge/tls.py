@@ -1,9 +1,13 @@
 """TLS of the edge: one listening context, and the right certificate for every name.
 
-The listening context is made once, before workers fork: it holds the session ticket
-keys, and Python offers no way to share those later. Certificates are in contexts of
-their own, loaded when first asked for and kept in an LRU; a name nobody serves costs
-one dictionary look-up.
+A context is chosen by the name in the client's hello, read before OpenSSL begins. A hello
+that cannot be read so (it may come in several packets) gets the listening context, whose
+SNI callback then chooses. Certificates are in contexts of their own, loaded when first
+asked for and kept in an LRU; a name nobody serves costs one dictionary look-up.
+
+A context holds its session ticket keys, and Python offers no way to share those later. So
+the listening context and the shared domain's are made before workers fork; where a ticket
+is another worker's, the client makes a full handshake, which costs a round trip, no more.
 
 Settings: Mozilla's "intermediate" recommendation: TLS 1.2 and 1.3, forward secrecy only.
 """
@@ -15,6 +19,9 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 
+import structlog
+
+from linkseal.edge.hello import UnreadableHelloError, server_name
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
 
 MAX_CONTEXTS = 4096
@@ -26,12 +33,14 @@ _CIPHERS = (
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 
+log = structlog.get_logger("edge")
+
 
 class ListeningTLS:
     """The edge's TLS: make it before forking, give :meth:`use` every new snapshot after.
 
     Attributes:
-        context: What listeners use.
+        context: What listeners use that cannot peek, and where a hello could not be read.
         unknown_names: How many handshakes asked for a name nobody serves.
     """
 
@@ -41,7 +50,7 @@ class ListeningTLS:
         self._snapshot = snapshot
         self.unknown_names = 0
         self.context = _new_context()
-        self.context.sni_callback = self._choose
+        self.context.sni_callback = self._choose_in_handshake
         # aiofastnet's direct engine makes its SSL objects behind the ssl module's back, and
         # the module's SNI callback then follows a null pointer: it must use the module's own.
         self.context._aiofastnet_force_fallback_ssl = True  # type: ignore[attr-defined]  # noqa: SLF001
@@ -67,6 +76,18 @@ class ListeningTLS:
         for chain in self._contexts.keys() - living:
             del self._contexts[chain]
 
+    def choose(self, hello: bytes) -> ssl.SSLContext | None:
+        """Return the context to answer a hello with; ``None`` to refuse the name.
+
+        Args:
+            hello: The first bytes of the client, perhaps not all of its hello.
+        """
+        try:
+            name = server_name(hello)
+        except UnreadableHelloError:
+            return self.context
+        return self._context_for(name)
+
     def certificate_for(self, name: str | None) -> SnapshotCertificate | None:
         """Return what to show for an SNI; ``None`` refuses the handshake.
 
@@ -83,16 +104,30 @@ class ListeningTLS:
             found = self._by_name.get(f"*.{snapshot.base_domain}")
         return found
 
-    def _choose(
+    def _choose_in_handshake(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
     ) -> int | None:
         """Answer OpenSSL in the handshake: no file, no network, no database."""
-        certificate = self.certificate_for(name)
-        if certificate is None:
-            self.unknown_names += 1
+        try:
+            context = self._context_for(name)
+        except OSError:
+            return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
+        if context is None:
             # RFC 6066 §3: unrecognized_name.
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
-        connection.context = self._context(certificate)
+        connection.context = context
+        return None
+
+    def _context_for(self, name: str | None) -> ssl.SSLContext | None:
+        while (certificate := self.certificate_for(name)) is not None:
+            try:
+                return self._context(certificate)
+            except ssl.SSLError as error:
+                log.error("certificate left out", names=certificate.names, error=error.reason)
+                self._by_name = {
+                    name: kept for name, kept in self._by_name.items() if kept is not certificate
+                }
+        self.unknown_names += 1
         return None
 
     def _context(self, certificate: SnapshotCertificate) -> ssl.SSLContext:

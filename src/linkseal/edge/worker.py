@@ -108,7 +108,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
         await _drain(state)
         await recorder.close()
         reporter.report()
-    log.info("drained", slot=setup.slot, hits=recorder.recorded)
+    log.info("drained", slot=setup.slot, hits=recorder.recorded, commits=recorder.commits)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +19,22 @@ MAX_LINE: Final = 998
 """Longest line of a message, in octets, without its end (RFC 5321 §4.5.3.1.6)."""
 
 _PLAIN = frozenset({"7bit", "8bit", "binary"})
-_BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _BASE64_LINE = 76
+_PADDING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+_NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
+_ESCAPED_LINE_END = re.compile(rb"=0[ADad]")
+_SOFT_BREAK = re.compile(rb"=\r?\n")
+_CHARSET_NAMES = """
+    ascii utf-8 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be koi8-r
+    koi8-u mac-roman tis-620 gb2312 gbk gb18030 big5 big5hkscs euc_jp euc_kr shift_jis
+    iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_kr cp932 cp949 cp437 cp850 cp866 cp874
+    cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 iso8859-1 iso8859-2
+    iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10
+    iso8859-11 iso8859-13 iso8859-14 iso8859-15 iso8859-16
+"""
+_CHARSETS = frozenset(_CHARSET_NAMES.split())
+"""Codecs of mail. Python has others that are slow on hostile input, or no charsets at all;
+in UTF-7 ASCII characters need not mean themselves, so a splice could change others."""
 
 
 class Unreadable(Exception):  # noqa: N818 - not an error: a decision
@@ -68,15 +83,20 @@ class Content:
         if self.encoding == "base64":
             return _to_base64(data, self.raw, self.line_end.encode())
         if self.encoding == "quoted-printable":
-            encoded = binascii.b2a_qp(data, istext=True)
-            if b"\n" not in data:
-                encoded = encoded.replace(b"\n", self.line_end.encode())
-            if binascii.a2b_qp(encoded) != data:
-                raise Unreadable(Reason.ENCODING_BROKEN)
-            return encoded
-        if self.encoding != "binary" and longest_line(data) > max(MAX_LINE, longest_line(self.raw)):
+            return self._to_quoted_printable(data)
+        # A text whose lines are too long already is its sender's and the next hop's affair.
+        if self.encoding != "binary" and has_long_line(data) and not has_long_line(self.raw):
             raise Unreadable(Reason.LINE_TOO_LONG)
         return data
+
+    def _to_quoted_printable(self, data: bytes) -> bytes:
+        # Where line ends were escaped they are data, not lines (RFC 2045 §6.7 rule 4).
+        is_text = not _ESCAPED_LINE_END.search(self.raw)
+        encoded = binascii.b2a_qp(data, istext=is_text)
+        encoded = _SOFT_BREAK.sub(b"=" + self.line_end.encode(), encoded)
+        if binascii.a2b_qp(encoded) != data:
+            raise Unreadable(Reason.ENCODING_BROKEN)
+        return encoded
 
 
 def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Content:
@@ -94,14 +114,15 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Cont
     data = _decoded(raw, encoding)
     # Not declared means us-ascii (RFC 2046 §4.1.2), which is UTF-8 too.
     name = charset or "utf-8"
-    if name.replace("_", "-") in {"utf-7", "unicode-1-1-utf-7"}:
-        # Its ASCII characters need not mean themselves: a splice could change others.
-        raise Unreadable(Reason.CHARSET_NOT_REVERSIBLE)
+    try:
+        known = codecs.lookup(name).name in _CHARSETS
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise Unreadable(Reason.CHARSET_UNKNOWN)
     try:
         text = data.decode(name)
-    except LookupError:
-        raise Unreadable(Reason.CHARSET_UNKNOWN) from None
-    except (UnicodeError, ValueError):
+    except UnicodeError:
         raise Unreadable(Reason.CHARSET_BROKEN) from None
     try:
         if text.encode(name) != data:
@@ -114,21 +135,33 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Cont
     return Content(text, name, encoding, raw, line_end)
 
 
-def longest_line(data: bytes) -> int:
-    """Return the length of the longest line, without its end."""
-    return max(map(len, data.splitlines()), default=0)
+def has_long_line(data: bytes) -> bool:
+    """Whether a line is longer than :data:`MAX_LINE`, without its end.
+
+    Looks from each line start for the last line end that is near enough, so it touches
+    one place in a thousand.
+    """
+    start = 0
+    while len(data) - start > MAX_LINE:
+        end = data.rfind(b"\n", start, start + MAX_LINE + 2)
+        if end < 0 or (end == start + MAX_LINE + 1 and data[end - 1] != 0x0D):
+            return True
+        start = end + 1
+    return False
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:
     if encoding in _PLAIN:
         return raw
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(raw)
-    if encoding == "base64":
-        if not _BASE64_TEXT.fullmatch(raw):
+        # White space before a line end was added on the way (RFC 2045 §6.7 rule 3).
+        padded = _PADDING.sub(b"", raw)
+        if _NO_ESCAPE.search(padded):
             raise Unreadable(Reason.ENCODING_BROKEN)
+        return binascii.a2b_qp(padded)
+    if encoding == "base64":
         try:
-            return base64.b64decode(raw)
+            return binascii.a2b_base64(b"".join(raw.split()), strict_mode=True)
         except binascii.Error:
             raise Unreadable(Reason.ENCODING_BROKEN) from None
     raise Unreadable(Reason.ENCODING_UNKNOWN)

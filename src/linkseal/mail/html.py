@@ -16,7 +16,15 @@ import turbohtml
 from linkseal.mail.content import Unreadable
 from linkseal.mail.record import Reason
 
-_VALUE = re.compile(r"[^\s=>]+\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.DOTALL)
+# White space as HTML has it: a no-break space is part of a value.
+_VALUE = re.compile(
+    r"[^ \t\n\f\r=>]+[ \t\n\f\r]*=[ \t\n\f\r]*"
+    r"(?:\"([^\"]*)\"|'([^']*)'|([^ \t\n\f\r>]+))"
+)
+_WHITE = frozenset(" \t\n\f\r")
+_PARTS = _WHITE | {">"}
+_HIDDEN = frozenset({"title", "style", "script", "textarea", "noframes", "iframe", "xmp"})
+_PROBE = "linkseal-probe"
 _CARRIAGE_RETURN = re.compile(r"\r\n?")
 
 
@@ -54,7 +62,8 @@ class Page:
     Attributes:
         text: With every line end as LF: what offsets count in.
         links: In the order they stand.
-        pixel_at: Where an open pixel belongs: before the end of the body.
+        pixel_at: Where an open pixel belongs: before the end of the body. ``None`` when what
+            would be added there is not shown, as in a comment that is never closed.
 
     Raises:
         Unreadable: ``html_unreadable``: a place cannot be told with certainty.
@@ -109,19 +118,45 @@ class Page:
             opt_out = (removed.start_offset, removed.end_offset)
         return Link(element.attr("href") or "", start, end, span.start_offset, opt_out)
 
-    def _end_of_body(self, document: turbohtml.Document) -> int:
+    def _end_of_body(self, document: turbohtml.Document) -> int | None:
         for name in ("body", "html"):
             element = document.select_one(name)
             location = element.source_location if element else None
             if location is not None and location.end_tag is not None:
                 return location.end_tag.start_offset
-        return len(self.text.rstrip())
+        at = len(self.text.rstrip())
+        probed = turbohtml.parse(f'{self.text[:at]}<img id="{_PROBE}">')
+        return at if probed.select_one(f"#{_PROBE}") else None
+
+    def places(self, tag: str) -> list[tuple[int, int]]:
+        """Return where ``tag`` stands in text that readers see."""
+        found: list[tuple[int, int]] = []
+        at = 0
+        hidden = None
+        for token in turbohtml.tokenize(self.text, resolve_references=False, capture_source=True):
+            is_text = token.type is turbohtml.TokenType.TEXT
+            source = (token.data if is_text else token.source) or ""
+            if token.type is turbohtml.TokenType.START_TAG and token.tag in _HIDDEN:
+                hidden = token.tag
+            elif token.type is turbohtml.TokenType.END_TAG and token.tag == hidden:
+                hidden = None
+            elif is_text and hidden is None:
+                start = source.find(tag)
+                while start >= 0:
+                    found.append((at + start, at + start + len(tag)))
+                    start = source.find(tag, start + len(tag))
+            at += len(source)
+        # Only if the tokens are the whole text do offsets count in it.
+        return found if at == len(self.text) else []
 
 
 def without(page: Page, span: tuple[int, int]) -> Edit:
-    """Return the edit that removes an attribute with one white space beside it."""
+    """Return the edit that removes an attribute, with the white space before it.
+
+    That stays where nothing else would part what stands before and after.
+    """
     start, end = span
-    if start and page.text[start - 1].isspace():
+    if page.text[end : end + 1] in _PARTS and page.text[start - 1] in _WHITE:
         start -= 1
     return Edit(start, end, "")
 

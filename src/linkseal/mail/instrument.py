@@ -80,7 +80,7 @@ class Instrumenter:
             base: Scheme and authority of the sealed links, ``https://go.ct.example.net``.
             customer: Whose message it is.
             message_id: Which message; carries the issue time.
-            own_hosts: Other authorities that serve our links.
+            own_hosts: Other host names that serve our links.
         """
         if not (self._options.track_clicks or self._options.track_opens):
             return Instrumented(message)
@@ -88,7 +88,7 @@ class Instrumenter:
             walk = Walk(message)
         except Untouchable as untouchable:
             return Instrumented(message, untouched=untouchable.reason)
-        own = {urlsplit(base).netloc.lower(), *(host.lower() for host in own_hosts)}
+        own = {urlsplit(base).hostname or "", *(host.lower() for host in own_hosts)}
         work = _Work(self._keyring, self._options, base, customer, message_id, own)
         changes: list[tuple[HTMLPart, bytes]] = []
         skipped = list(walk.skipped)
@@ -148,7 +148,7 @@ class _Work:
             self._number = first
             raise
         self.links += records
-        if pixels and self.pixel_part is None:
+        if any(edit.text for edit in pixels):
             self.pixel_part = part.part
         return body
 
@@ -192,35 +192,23 @@ class _Work:
         if not self._options.track_opens:
             return []
         tag = self._options.pixel_tag
-        places = _occurrences(page, tag) if tag else []
-        if self.pixel_part is None:
+        places = page.places(tag) if tag and tag in page.text else []
+        pixel = []
+        if self.pixel_part is None and (places or page.pixel_at is not None):
             url = sealed_url(
                 self._base,
                 self._keyring,
                 Sealed(Kind.OPEN, self._customer, self._message_id, 0, ""),
             )
-            at = places.pop(0) if places else (page.pixel_at, page.pixel_at)
+            end = page.pixel_at or 0
+            at = places.pop(0) if places else (end, end)
             pixel = [Edit(*at, _PIXEL.format(url=url))]
-        else:
-            pixel = []
         return pixel + [Edit(start, end, "") for start, end in places]
 
 
 def _line_end(message: bytes) -> str:
     at = message.find(b"\n")
     return "\r\n" if at > 0 and message[at - 1] == 0x0D else "\n"
-
-
-def _occurrences(page: Page, tag: str) -> list[tuple[int, int]]:
-    """Return where the pixel's tag stands, but for places inside a link's value."""
-    found = []
-    at = page.text.find(tag)
-    while at >= 0:
-        end = at + len(tag)
-        if not any(link.attribute < end and at < link.end for link in page.links):
-            found.append((at, end))
-        at = page.text.find(tag, end)
-    return found
 
 
 def _encoded(content: Content, page: Page, edits: list[Edit], breaks: list[Edit]) -> bytes:

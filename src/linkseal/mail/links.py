@@ -10,12 +10,15 @@ import re
 from collections.abc import Collection
 from urllib.parse import quote, urlsplit
 
+import idna
+
 from linkseal.errors import SealError, TokenError
 from linkseal.mail.record import LinkOutcome
 from linkseal.seal import Keyring, check_destination, open_path
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
+_LONGEST_HOST = 253
 _REMOVED = str.maketrans("", "", "\t\n\r")
 _AROUND = "".join(map(chr, range(0x21)))
 _KEPT = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -30,7 +33,7 @@ def judge(href: str, keyring: Keyring, own_hosts: Collection[str]) -> tuple[Link
     Args:
         href: The attribute's value, character references resolved.
         keyring: Its tokens are not sealed a second time.
-        own_hosts: Authorities (``host`` or ``host:port``) that serve our links.
+        own_hosts: Host names that serve our links, on whatever port.
     """
     # WHATWG URL §4.4: controls and spaces around, tabs and line ends anywhere do not count.
     url = href.strip(_AROUND).translate(_REMOVED)
@@ -48,7 +51,7 @@ def judge(href: str, keyring: Keyring, own_hosts: Collection[str]) -> tuple[Link
         return LinkOutcome.UNPARSABLE, href
     if not host:
         return LinkOutcome.UNPARSABLE, href
-    if parts.netloc.lower() in own_hosts or _is_ours(parts.path, keyring):
+    if host in own_hosts or _is_ours(parts.path, keyring):
         return LinkOutcome.ALREADY_OURS, href
     try:
         check_destination(url)
@@ -69,12 +72,14 @@ def _is_ours(path: str, keyring: Keyring) -> bool:
 
 
 def _encoded(url: str) -> str:
-    """Return a URL in ASCII: UTF-8 percent-encoded, the host by IDNA (RFC 3987 §3.1)."""
+    """Return a URL in ASCII: UTF-8 percent-encoded, the host by UTS #46 (RFC 3987 §3.1)."""
     parts = urlsplit(url)
     before, at, authority = parts.netloc.rpartition("@")
     host, colon, port = authority.partition(":")
     if not host.isascii():
-        host = host.encode("idna").decode("ascii")
+        if len(host) > _LONGEST_HOST:
+            raise ValueError("no host is that long")
+        host = idna.encode(host, uts46=True).decode("ascii")
     netloc = quote(before, safe=_KEPT) + at + host + colon + port
     start = url.index("//") + 2
     rest = url[start + len(parts.netloc) :]

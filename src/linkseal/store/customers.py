@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+import idna
 import sqlalchemy as sa
 
 from linkseal.domains.base import SendingIP, SSLPolicy
@@ -229,8 +230,8 @@ def _domain(text: str) -> str:
     """Return a domain in the one form it is kept in, lower-case A-labels."""
     name = text.strip().rstrip(".").lower()
     try:
-        name = name.encode("idna").decode("ascii")
-    except UnicodeError:
+        name = idna.encode(name, uts46=True).decode("ascii") if not name.isascii() else name
+    except idna.IDNAError:
         name = ""
     if not _DOMAIN.fullmatch(name):
         raise StoreError(

@@ -52,6 +52,12 @@ class Misbehaviour:
     without: frozenset[str] = frozenset()
 
 
+class _PatientSMTP(SMTP):
+    """Takes lines as long as real servers do."""
+
+    line_length_limit = 1_000_000
+
+
 class Mailbox:
     """Listens on loopback, on a free port; accepts everything unless told otherwise.
 
@@ -90,7 +96,7 @@ class Mailbox:
         return self.messages
 
     def _session(self) -> SMTP:
-        server = SMTP(
+        return _PatientSMTP(
             self,
             data_size_limit=self._size,
             enable_SMTPUTF8="SMTPUTF8" not in self.misbehaviour.without,
@@ -98,8 +104,6 @@ class Mailbox:
             auth_exclude_mechanism=["LOGIN", "PLAIN"],
             loop=asyncio.get_running_loop(),
         )
-        server.line_length_limit = 1_000_000
-        return server
 
     async def handle_EHLO(  # noqa: N802 - the hook's name
         self,

@@ -1,0 +1,51 @@
+"""The proxy between a client and a mailbox, on real sockets in the test's own loop."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linkseal import datadir
+from linkseal.config import Address, Config, SMTPConfig
+from linkseal.intake.proxy import serving
+from linkseal.intake.reception import Reception
+from linkseal.store import Store
+from linkseal.testing.mailbox import Mailbox
+from support.intake import MakeProxy, Proxy
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/linkseal.db") as opened:
+        opened.customers.add("acme", from_domains=["acme.example"])
+        opened.customers.add("other", from_domains=["other.example"])
+        opened.customers.add("login", smtp_user="mailer", smtp_password="correct horse")
+        yield opened
+
+
+@pytest.fixture
+def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
+    @contextlib.asynccontextmanager
+    async def make(mailbox: Mailbox | None = None, **smtp: Any) -> AsyncIterator[Proxy]:
+        box = mailbox or Mailbox()
+        await box.start()
+        config = Config(
+            data_dir=tmp_path / f"data-{secrets.token_hex(4)}",
+            base_domain="ct.example.net",
+            smtp=SMTPConfig(**{"next_hop": box.address, "timeout": 5, **smtp}),
+        )
+        datadir.prepare(config)
+        reception = Reception(config, datadir.open_vault(config), store.customers, store.messages)
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        addresses = [Address(*each.getsockname()[:2]) for each in sockets]
+        async with serving(config, [(sockets[0], None), (sockets[1], "other")], reception):
+            yield Proxy(addresses[0], addresses[1], box, store, config)
+        await box.stop()
+
+    return make

@@ -1,0 +1,351 @@
+"""The SMTP proxy: what goes in comes out instrumented, and every answer is the next hop's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+from typing import Any
+
+import aiosmtplib
+import pytest
+
+from linkseal import datadir
+from linkseal.demo.recipient import read_message
+from linkseal.seal import open_url
+from linkseal.store import MessageState
+from linkseal.testing.mailbox import Mailbox, Misbehaviour
+from support.intake import MakeProxy, Proxy
+
+TO = "reader@example.net"
+ENVELOPE = b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
+HTML = '<p>Hello</p>\r\n<a href="https://a.example/1">one</a>\r\n'
+
+
+def mail(sender: str = "news@acme.example", body: str = HTML, **headers: str) -> bytes:
+    lines = [f"From: {sender}", f"To: {TO}", "Content-Type: text/html; charset=utf-8"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+async def send(client: aiosmtplib.SMTP, message: bytes, *to: str) -> aiosmtplib.SMTPResponse:
+    async with client:
+        await client.ehlo()
+        _, text = await client.sendmail("bounce@acme.example", list(to) or [TO], message)
+        return aiosmtplib.SMTPResponse(250, text)
+
+
+@pytest.fixture
+async def proxy(make_proxy: MakeProxy) -> AsyncIterator[Proxy]:
+    async with make_proxy() as running:
+        yield running
+
+
+async def test_a_message_is_instrumented_recorded_and_passed_on(proxy: Proxy) -> None:
+    api = '{"category": ["spring", "sale"], "unique_args": {"order": 7}}'
+    reply = await send(
+        proxy.client(),
+        mail(Subject="=?utf-8?q?Gr=C3=BC=C3=9Fe?=", X_SMTPAPI=api),
+        TO,
+        "b@x.example",
+    )
+    assert reply.message == "2.0.0 kept as 1"
+    (got,) = proxy.mailbox.messages
+    assert (got.sender, got.recipients) == ("bounce@acme.example", (TO, "b@x.example"))
+    seen = read_message(got.content)
+    sealed = open_url(datadir.open_keyring(proxy.config), seen.links[0])
+    assert sealed.destination == "https://a.example/1"
+    assert seen.links[0].startswith("https://go.ct.example.net:8443/c/")
+    assert seen.images[0].startswith("https://go.ct.example.net:8443/o/")
+    kept = proxy.store.messages.get(str(sealed.message))
+    assert kept.state is MessageState.SENT
+    assert (kept.subject, kept.recipient) == ("Grüße", f"{TO}, b@x.example")
+    assert (kept.categories, kept.custom_args) == (("spring", "sale"), {"order": "7"})
+    assert kept.links == {0: "https://a.example/1"}
+    assert (kept.base, bool(kept.base_why)) == ("https://go.ct.example.net:8443", True)
+
+
+async def test_what_is_not_changed_arrives_byte_for_byte(proxy: Proxy) -> None:
+    """Lines that begin with dots included, and long ones."""
+    body = ".\r\n..\r\n.x\r\n\r\n. \r\n" + "y" * 5000 + "\r\n\r\n"
+    message = b"From: a@acme.example\r\nContent-Type: text/plain\r\n\r\n" + body.encode()
+    await send(proxy.client(), message)
+    assert proxy.mailbox.messages[0].content == message
+
+
+async def test_thirty_megabytes_pass(proxy: Proxy) -> None:
+    message = b"From: a@acme.example\r\n\r\n" + (b"x" * 998 + b"\r\n") * 30_000
+    await send(proxy.client(), message)
+    assert proxy.mailbox.messages[0].content == message
+
+
+@pytest.mark.parametrize(
+    "misbehaviour",
+    [
+        Misbehaviour(refuse_sender="550 5.7.1 not you"),
+        Misbehaviour(refuse_recipients={TO: "550 5.1.1 nobody of that name"}),
+        Misbehaviour(refuse_data="554 5.7.1 looks like spam"),
+        Misbehaviour(refuse_data="452 4.2.2 mailbox full"),
+    ],
+)
+async def test_refusals_are_handed_back_with_their_code_and_text(
+    make_proxy: MakeProxy, misbehaviour: Misbehaviour
+) -> None:
+    box = Mailbox()
+    box.misbehaviour = misbehaviour
+    expected = (
+        misbehaviour.refuse_sender or misbehaviour.refuse_data or misbehaviour.refuse_recipients[TO]
+    )
+    async with make_proxy(box) as proxy:
+        with pytest.raises(aiosmtplib.SMTPException) as refusal:
+            await send(proxy.client(), mail())
+        told = refusal.value
+        if isinstance(told, aiosmtplib.SMTPRecipientsRefused):
+            told = told.recipients[0]
+        assert isinstance(told, aiosmtplib.SMTPResponseException)
+        assert f"{told.code} {told.message}" == expected
+        assert box.messages == []
+
+
+async def test_one_refused_recipient_does_not_stop_the_others(proxy: Proxy) -> None:
+    proxy.mailbox.misbehaviour = Misbehaviour(
+        refuse_recipients={"no@x.example": "550-5.1.1 nobody\r\n550 5.1.1 of that name"}
+    )
+    async with proxy.client() as client:
+        refused, _ = await client.sendmail("a@acme.example", [TO, "no@x.example"], mail())
+    assert refused["no@x.example"] == (550, "5.1.1 nobody\n5.1.1 of that name")
+    assert proxy.mailbox.messages[0].recipients == (TO,)
+
+
+async def test_a_refused_message_is_on_record_as_refused(proxy: Proxy) -> None:
+    proxy.mailbox.misbehaviour = Misbehaviour(refuse_data="554 5.7.1 no")
+    with pytest.raises(aiosmtplib.SMTPDataError):
+        await send(proxy.client(), mail())
+    proxy.mailbox.misbehaviour = Misbehaviour()
+    await send(proxy.client(), mail())
+    link = read_message(proxy.mailbox.messages[0].content).links[0]
+    message = open_url(datadir.open_keyring(proxy.config), link).message
+    assert proxy.store.messages.get(str(message)).state is MessageState.SENT
+
+
+async def test_a_next_hop_that_dies_leaves_the_mail_with_the_sender(proxy: Proxy) -> None:
+    proxy.mailbox.misbehaviour = Misbehaviour(drop_at_data=True)
+    async with proxy.client() as client:
+        with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+            await client.sendmail("a@acme.example", [TO], mail())
+        assert refusal.value.code == 451
+        proxy.mailbox.misbehaviour = Misbehaviour()
+        await client.sendmail("a@acme.example", [TO], mail())
+    assert len(proxy.mailbox.messages) == 1
+
+
+async def test_a_next_hop_that_does_not_answer_in_time_is_given_up(make_proxy: MakeProxy) -> None:
+    box = Mailbox()
+    box.misbehaviour = Misbehaviour(delay=3)
+    async with make_proxy(box, timeout=0.5) as proxy:
+        with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+            await send(proxy.client(), mail())
+        assert refusal.value.code == 451
+
+
+async def test_a_next_hop_that_is_down_is_a_temporary_refusal(proxy: Proxy) -> None:
+    await proxy.mailbox.stop()
+    with pytest.raises(aiosmtplib.SMTPResponseException) as refusal:
+        await send(proxy.client(), mail())
+    assert refusal.value.code == 451
+    assert refusal.value.message.startswith("4.4.1")
+
+
+@pytest.mark.parametrize("missing", ["SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING"])
+async def test_only_what_the_next_hop_has_is_announced(make_proxy: MakeProxy, missing: str) -> None:
+    box = Mailbox()
+    box.misbehaviour = Misbehaviour(without=frozenset({missing}))
+    async with make_proxy(box) as proxy, proxy.client() as client:
+        await client.ehlo()
+        for name in ("SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING"):
+            assert client.supports_extension(name) == (name != missing)
+
+
+async def test_the_smaller_size_is_announced_and_kept(make_proxy: MakeProxy) -> None:
+    async with make_proxy(Mailbox(size=20_000)) as proxy, proxy.client() as client:
+        await client.ehlo()
+        assert client.esmtp_extensions["size"] == "20000"
+        with pytest.raises(aiosmtplib.SMTPResponseException) as refusal:
+            await client.sendmail("a@acme.example", [TO], mail(body="x\r\n" * 10_000))
+        assert refusal.value.code == 552
+    async with make_proxy(Mailbox(), max_message_bytes=10_000) as proxy, proxy.client() as client:
+        await client.ehlo()
+        assert client.esmtp_extensions["size"] == "10000"
+
+
+async def test_eight_bits_are_refused_where_the_next_hop_has_seven(
+    make_proxy: MakeProxy,
+) -> None:
+    box = Mailbox()
+    box.misbehaviour = Misbehaviour(without=frozenset({"8BITMIME"}))
+    async with make_proxy(box) as proxy:
+        with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+            await send(proxy.client(), mail(body="<p>Grüße</p>"))
+        assert (refusal.value.code, refusal.value.message[:5]) == (554, "5.6.1")
+
+
+async def test_parameters_and_international_addresses_are_passed_on(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        await client.ehlo()
+        options = ["BODY=8BITMIME", "SMTPUTF8", "SIZE=500"]
+        await client.mail("jörg@acme.example", options=options, encoding="utf-8")
+        await client.rcpt("zoë@bücher.example", encoding="utf-8")
+        await client.data(mail(body="<p>ü</p>"))
+    (got,) = proxy.mailbox.messages
+    assert (got.sender, got.recipients) == ("jörg@acme.example", ("zoë@bücher.example",))
+    assert set(got.options) == {"BODY=8BITMIME", "SMTPUTF8"}
+
+
+async def test_the_empty_sender_is_passed_on(proxy: Proxy) -> None:
+    async with proxy.client() as client:
+        await client.ehlo()
+        await client.execute_command(b"MAIL", b"FROM:<>")
+        await client.rcpt(TO)
+        await client.data(mail())
+    assert proxy.mailbox.messages[0].sender in {"", "<>"}
+
+
+@contextlib.asynccontextmanager
+async def raw(proxy: Proxy) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def replies(reader: asyncio.StreamReader, count: int) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        line = (await asyncio.wait_for(reader.readline(), 20)).decode()
+        assert line
+        if line[3] == " ":
+            found.append(line.strip())
+    return found
+
+
+async def test_a_pipelining_client_is_answered_in_order(proxy: Proxy) -> None:
+    async with raw(proxy) as (reader, writer):
+        writer.write(
+            b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
+        )
+        assert [line[:3] for line in await replies(reader, 5)] == [
+            "220",
+            "250",
+            "250",
+            "250",
+            "354",
+        ]
+        writer.write(mail() + b"\r\n.\r\nQUIT\r\n")
+        assert [line[:3] for line in await replies(reader, 2)] == ["250", "221"]
+
+
+@pytest.mark.parametrize("end", [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\n.\r"])
+async def test_smuggled_ends_of_data_are_refused(proxy: Proxy, end: bytes) -> None:
+    """A second message hidden behind an end of data that only some servers see."""
+    hidden = b"MAIL FROM:<evil@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\nhidden\r\n.\r\n"
+    async with raw(proxy) as (reader, writer):
+        writer.write(
+            b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
+        )
+        await replies(reader, 5)
+        writer.write(mail() + end + hidden)
+        (answer,) = await replies(reader, 1)
+        assert answer.startswith("550 5.6.0")
+    assert proxy.mailbox.messages == []
+
+
+async def test_a_client_that_leaves_in_the_middle_sends_nothing(proxy: Proxy) -> None:
+    async with raw(proxy) as (reader, writer):
+        writer.write(
+            b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
+        )
+        await replies(reader, 5)
+        writer.write(mail()[:40])
+        await writer.drain()
+    await send(proxy.client(), mail())
+    assert len(proxy.mailbox.messages) == 1
+
+
+async def test_broken_mail_passes_untouched(proxy: Proxy) -> None:
+    for message in (
+        b"no header at all\r\n",
+        b"From: a@acme.example\r\nContent-Type: multipart/mixed\r\n\r\n<a href=http://a.b>\r\n",
+        b"From: a@acme.example\r\nContent-Type: text/html\r\n\r\n\x00<a href=http://a.b>\r\n",
+    ):
+        async with proxy.client() as client:
+            await client.sendmail("a@acme.example", [TO], message)
+        assert proxy.mailbox.messages[-1].content == message
+
+
+async def test_a_customer_is_found_by_login_listener_and_from_domain(
+    make_proxy: MakeProxy,
+) -> None:
+    async with make_proxy() as proxy:
+
+        async def whose(**options: Any) -> int:
+            await send(proxy.client(**options), mail())
+            link = read_message(proxy.mailbox.messages[-1].content).links[0]
+            return open_url(datadir.open_keyring(proxy.config), link).customer
+
+        ids = {each.name: each.id for each in proxy.store.customers.all()}
+        login = {"username": "mailer", "password": "correct horse"}
+        assert await whose() == ids["acme"]
+        assert await whose(address=proxy.listener) == ids["other"]
+        assert await whose(address=proxy.listener, **login) == ids["login"]
+
+
+async def test_mail_of_nobody_is_refused_or_passes_untouched(make_proxy: MakeProxy) -> None:
+    stranger = mail("a@stranger.example").replace(b"acme.example", b"stranger.example")
+    async with make_proxy() as proxy, proxy.client() as client:
+        with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+            await client.sendmail("a@stranger.example", [TO], stranger)
+        assert (refusal.value.code, refusal.value.message[:5]) == (550, "5.7.1")
+        assert "--from-domain stranger.example" in refusal.value.message
+        await client.sendmail("a@acme.example", [TO], mail())
+    async with make_proxy(unknown_customer="pass") as proxy:
+        await send(proxy.client(), stranger)
+        assert proxy.mailbox.messages[0].content == stranger
+
+
+async def test_a_wrong_login_is_refused_and_required_means_required(make_proxy: MakeProxy) -> None:
+    async with make_proxy(auth="required") as proxy:
+        with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+            await send(proxy.client(username="mailer", password="wrong"), mail())
+        with pytest.raises(aiosmtplib.SMTPResponseException) as refusal:
+            await send(proxy.client(), mail())
+        assert refusal.value.code == 530
+        await send(proxy.client(username="mailer", password="correct horse"), mail())
+    async with make_proxy(auth="off") as proxy, proxy.client() as client:
+        await client.ehlo()
+        assert not client.supports_extension("AUTH")
+
+
+async def test_a_database_that_is_down_leaves_the_mail_with_the_sender(proxy: Proxy) -> None:
+    with proxy.store._database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE messages RENAME TO gone")
+    with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+        await send(proxy.client(), mail())
+    assert (refusal.value.code, refusal.value.message[:5]) == (451, "4.3.0")
+    with proxy.store._database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO messages")
+    await send(proxy.client(), mail())
+    assert len(proxy.mailbox.messages) == 1
+
+
+async def test_ordinary_clients_build_messages_that_pass(proxy: Proxy) -> None:
+    message = EmailMessage()
+    message["From"] = "News <news@acme.example>"
+    message["To"] = TO
+    message["Subject"] = "Hello"
+    message.set_content("text")
+    message.add_alternative(HTML, subtype="html")
+    async with proxy.client() as client:
+        await client.send_message(message)
+    assert len(read_message(proxy.mailbox.messages[0].content).links) == 1
