@@ -20,7 +20,7 @@ MAX_LINE: Final = 998
 
 _PLAIN = frozenset({"7bit", "8bit", "binary"})
 _BASE64_LINE = 76
-_PADDING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+_PADDINGS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
 _NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _ESCAPED_LINE_END = re.compile(rb"=0[ADad]")
 _SOFT_BREAK = re.compile(rb"=\r?\n")
@@ -155,16 +155,22 @@ def _decoded(raw: bytes, encoding: str) -> bytes:
         return raw
     if encoding == "quoted-printable":
         # White space before a line end was added on the way (RFC 2045 §6.7 rule 3).
-        padded = _PADDING.sub(b"", raw)
-        if _NO_ESCAPE.search(padded):
+        if any(padding in raw for padding in _PADDINGS):
+            raw = b"".join(map(_without_padding, raw.splitlines(keepends=True)))
+        if _NO_ESCAPE.search(raw):
             raise Unreadable(Reason.ENCODING_BROKEN)
-        return binascii.a2b_qp(padded)
+        return binascii.a2b_qp(raw)
     if encoding == "base64":
         try:
             return binascii.a2b_base64(b"".join(raw.split()), strict_mode=True)
         except binascii.Error:
             raise Unreadable(Reason.ENCODING_BROKEN) from None
     raise Unreadable(Reason.ENCODING_UNKNOWN)
+
+
+def _without_padding(line: bytes) -> bytes:
+    text = line.rstrip(b"\r\n")
+    return text.rstrip(b" \t") + line[len(text) :]
 
 
 def _to_base64(data: bytes, like: bytes, end: bytes) -> bytes:
