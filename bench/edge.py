@@ -42,7 +42,7 @@ HOST: Final = "localhost"
 """The shared tracking domain here: wrk resolves the name that it sends as SNI."""
 TOKENS: Final = 400
 CONNECTIONS: Final = 64
-FRESH_CLIENTS: Final = 4
+FRESH_CLIENTS: Final = 16
 ROUNDS: Final = 2
 SECONDS: Final = 3.0
 

@@ -80,7 +80,7 @@ def _parameter(parameter: Any) -> str:
         return ""
     is_option = parameter.param_type_name == "option"
     names = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    shown = names if is_option else parameter.human_readable_name
+    shown = names if is_option else parameter.name.upper()
     return f"| `{shown}` | {_cell(getattr(parameter, 'help', '') or '')} |"
 
 

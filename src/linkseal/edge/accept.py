@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 
 import aiofastnet
@@ -24,6 +25,9 @@ SHUTDOWN_TIMEOUT = 2.0
 PEEK_BYTES = 4096
 DEFER_SECONDS = 1
 """How long the kernel keeps a new connection on which the client has not spoken yet."""
+
+# It tells every failed handshake with a traceback; here they are counted.
+logging.getLogger("aiofastnet").setLevel(logging.CRITICAL)
 
 log = structlog.get_logger("edge")
 
