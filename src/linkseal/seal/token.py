@@ -25,7 +25,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from linkseal.errors import SealError, TokenError
+from linkseal.errors import LinksealError, SealError, TokenError
 from linkseal.seal.dictionary import URL_PARTS_V1
 from linkseal.seal.message_id import MESSAGE_ID_BYTES, MessageID
 
@@ -41,7 +41,16 @@ _DEFLATED = 0x80
 _KIND_MASK = 0x03
 _KNOWN_FLAGS = _DEFLATED | _KIND_MASK
 _MAX_NUMBER = 1 << 63
+_SHORTEST = 4 * (_HEADER_BYTES + TAG_BYTES) // 3 + 1
 _BASE64_TO_STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
+# The last character of a text of that length (modulo 4) may spell unused bits: one spelling only.
+_LAST: tuple[frozenset[int], ...] = (
+    frozenset(range(256)),
+    frozenset(),
+    frozenset(b"AQgw"),
+    frozenset(b"AEIMQUYcgkosw048"),
+)
+_PADS = (b"", b"", b"==", b"=")
 
 
 class Kind(enum.IntEnum):
@@ -137,11 +146,16 @@ def unpack(contents: bytes) -> Sealed:
     try:
         flags = contents[0]
         kind = _KINDS[flags & _KIND_MASK]
-        customer, at = _read_number(contents, 1)
+        # Numbers below 128 are one byte, and most are: they need no call.
+        customer, at = contents[1], 2
+        if customer > 0x7F:
+            customer, at = _read_number(contents, 1)
         end = at + MESSAGE_ID_BYTES
         message = MessageID(contents[at:end])
-        link, at = _read_number(contents, end)
-    except (IndexError, KeyError, ValueError):
+        link, at = contents[end], end + 1
+        if link > 0x7F:
+            link, at = _read_number(contents, end)
+    except (IndexError, KeyError, ValueError, LinksealError):
         raise TokenError from None
     if flags & ~_KNOWN_FLAGS:
         raise TokenError
@@ -169,16 +183,15 @@ def decode(token: str) -> tuple[int, bytes, bytes]:
     """
     try:
         text = token.encode("ascii")
-        if len(text) > MAX_TOKEN:
+        length = len(text)
+        rest = length & 3
+        if not _SHORTEST <= length <= MAX_TOKEN or text[-1] not in _LAST[rest]:
             raise TokenError
-        padded = text.translate(_BASE64_TO_STANDARD) + b"==="[: -len(text) % 4]
+        padded = text.translate(_BASE64_TO_STANDARD) + _PADS[rest]
         raw = binascii.a2b_base64(padded, strict_mode=True)
     except (UnicodeEncodeError, binascii.Error):
         raise TokenError from None
-    if len(raw) <= _HEADER_BYTES + TAG_BYTES or raw[0] != VERSION:
-        raise TokenError
-    # A last character with spare bits set decodes to the same bytes: refuse all forms but one.
-    if urlsafe_b64encode(raw[-(len(raw) % 3 or 3) :]).rstrip(b"=") != text[-(len(text) % 4 or 4) :]:
+    if raw[0] != VERSION:
         raise TokenError
     return (raw[1] << 8) | raw[2], raw[:_HEADER_BYTES], raw[_HEADER_BYTES:]
 
