@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import ssl
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkseal.edge.hello import server_name
+from linkseal.edge.hello import UnreadableHelloError, server_name
 
 
 def hello(name: str | None, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> bytes:
@@ -25,19 +26,35 @@ def hello(name: str | None, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) ->
 def test_the_name_is_read_from_real_hellos() -> None:
     assert server_name(hello("go.ct.example.net")) == "go.ct.example.net"
     assert server_name(hello("x.example", ssl.TLSVersion.TLSv1_3)) == "x.example"
+    assert server_name(hello("x.example") + b"more") == "x.example"
 
 
 def test_a_hello_without_a_name_has_none() -> None:
     assert server_name(hello(None)) is None
 
 
-@given(st.integers(0, 600))
-def test_a_cut_hello_has_its_name_or_none(length: int) -> None:
-    assert server_name(hello("go.ct.example.net")[:length]) in {None, "go.ct.example.net"}
+def test_a_cut_hello_is_never_taken_for_one_without_a_name() -> None:
+    whole = hello("go.ct.example.net")
+    for length in range(len(whole)):
+        with pytest.raises(UnreadableHelloError):
+            server_name(whole[:length])
 
 
-@given(st.binary(max_size=400))
-def test_any_bytes_are_read_or_left(data: bytes) -> None:
-    for start in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)):
-        name = server_name(start + data)
-        assert name is None or name.isascii()
+@given(st.binary(max_size=400), st.sampled_from([0, 5, 43, 44]))
+def test_any_bytes_are_read_or_refused(data: bytes, kept: int) -> None:
+    try:
+        name = server_name(hello("a.example")[:kept] + data)
+    except UnreadableHelloError:
+        return
+    assert name is None or name.isascii()
+
+
+@given(st.integers(0, 500), st.integers(0, 255))
+def test_a_changed_byte_gives_a_name_none_or_the_error(at: int, value: int) -> None:
+    data = bytearray(hello("go.ct.example.net"))
+    data[at % len(data)] = value
+    try:
+        name = server_name(bytes(data))
+    except UnreadableHelloError:
+        return
+    assert name is None or len(name) == len("go.ct.example.net")

@@ -1,15 +1,17 @@
 """Accept connections on a listening socket that several workers share.
 
-A turn takes few connections, so that one worker does not empty the queue while the
-others idle, and a lack of file descriptors pauses accepting instead of spinning.
+One at a time, so that one worker does not empty the queue while the others idle; a lack of
+file descriptors pauses accepting instead of spinning.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import functools
 import socket
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import aiofastnet
 import structlog
@@ -19,15 +21,14 @@ from linkseal.edge.protocol import EdgeProtocol
 from linkseal.edge.state import EdgeState
 from linkseal.edge.tls import ListeningTLS
 
-AT_ONCE = 8
-PAUSE = 0.5
-SHUTDOWN_TIMEOUT = 2.0
-PEEK_BYTES = 4096
-DEFER_SECONDS = 1
+PAUSE: Final = 0.5
+SHUTDOWN_TIMEOUT: Final = 2.0
+PEEK_BYTES: Final = 4096
+DEFER_SECONDS: Final = 1
 """How long the kernel keeps a new connection on which the client has not spoken yet."""
-
-# It tells every failed handshake with a traceback; here they are counted.
-logging.getLogger("aiofastnet").setLevel(logging.CRITICAL)
+TLS_BUFFER: Final = 16_896
+"""One TLS record (RFC 8446 §5.2: 16,640 bytes and a header); there are two a connection."""
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 log = structlog.get_logger("edge")
 
@@ -53,7 +54,7 @@ class Acceptor:
         self._listener = listener
         self._state = state
         self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._protocol = functools.partial(EdgeProtocol, state, secure=tls is not None)
         listener.setblocking(False)  # noqa: FBT003 - the socket's own API
         # Clients speak first, on http and https: no need to wake up before they do.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
@@ -69,67 +70,83 @@ class Acceptor:
         self._loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
-        for _ in range(AT_ONCE):
-            try:
-                connection, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                # No descriptors or memory left: those in use must end first.
-                log.error("cannot accept", error=error.strerror)
-                self.stop()
-                self._loop.call_later(PAUSE, self.start)
-                return
-            self._state.counts.accepted += 1
-            task = self._loop.create_task(self._open(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _open(self, connection: socket.socket) -> None:
         try:
-            if self._tls is None:
-                await aiofastnet.connect_accepted_socket(
-                    self._loop, lambda: EdgeProtocol(self._state, secure=False), connection
-                )
-            else:
-                await self._open_tls(connection, self._tls)
-        except (OSError, TimeoutError, asyncio.CancelledError):
-            # ssl.SSLError is an OSError: a hello that is none, or a client that left.
-            self._state.counts.failed_handshakes += 1
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # No descriptors or memory left: those in use must end first.
+            log.error("cannot accept", error=error.strerror)
+            self.stop()
+            self._loop.call_later(PAUSE, self.start)
+            return
+        state = self._state
+        state.counts.accepted += 1
+        if max(len(state.connections), len(state.opening)) >= state.config.max_connections:
+            state.counts.refused_connections += 1
             connection.close()
+            return
+        if self._tls is None:
+            self._spawn(
+                aiofastnet.connect_accepted_socket(self._loop, self._protocol, connection),
+                connection,
+            )
+            return
+        try:
+            hello = connection.recv(PEEK_BYTES, _PEEK)
+        except BlockingIOError:
+            self._spawn(self._open_late(connection, self._tls), connection)
+        except OSError:
+            self._failed(connection)
+        else:
+            self._handshake(connection, hello, self._tls)
 
-    async def _open_tls(self, connection: socket.socket, tls: ListeningTLS) -> None:
-        timeout = self._state.config.header_timeout
-        context = tls.choose(await self._peek(connection, timeout))
+    def _handshake(self, connection: socket.socket, hello: bytes, tls: ListeningTLS) -> None:
+        context = tls.choose(hello)
         if context is None:
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError):
                 connection.send(UNRECOGNIZED_NAME, socket.MSG_DONTWAIT)
             connection.close()
             return
-        await aiofastnet.connect_accepted_socket(
-            self._loop,
-            lambda: EdgeProtocol(self._state, secure=True),
+        self._spawn(
+            aiofastnet.connect_accepted_socket(
+                self._loop,
+                self._protocol,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=self._state.config.header_timeout,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+                ssl_incoming_bio_size=TLS_BUFFER,
+                ssl_outgoing_bio_size=TLS_BUFFER,
+            ),
             connection,
-            ssl=context,
-            ssl_handshake_timeout=timeout,
-            ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-            ssl_incoming_bio_size=16896,
-            ssl_outgoing_bio_size=16896,
         )
 
-    async def _peek(self, connection: socket.socket, timeout: float) -> bytes:  # noqa: ASYNC109
-        """Return the first bytes a client sends, leaving them to be read again."""
-        peek = socket.MSG_PEEK | socket.MSG_DONTWAIT
-        with contextlib.suppress(BlockingIOError):
-            return connection.recv(PEEK_BYTES, peek)
+    async def _open_late(self, connection: socket.socket, tls: ListeningTLS) -> None:
+        """Wait for a client's first bytes, then go on as usual."""
         readable = self._loop.create_future()
         self._loop.add_reader(connection, _settle, readable)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._state.config.header_timeout):
                 await readable
         finally:
             self._loop.remove_reader(connection)
-        return connection.recv(PEEK_BYTES, peek)
+        self._handshake(connection, connection.recv(PEEK_BYTES, _PEEK), tls)
+
+    def _spawn(self, opening: Coroutine[Any, Any, Any], connection: socket.socket) -> None:
+        task = self._loop.create_task(opening)
+        self._state.opening.add(task)
+        task.add_done_callback(functools.partial(self._opened, connection))
+
+    def _opened(self, connection: socket.socket, task: asyncio.Task[Any]) -> None:
+        self._state.opening.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._failed(connection)
+
+    def _failed(self, connection: socket.socket) -> None:
+        """Count a hello that is none, a name without certificate, a client that left."""
+        self._state.counts.failed_handshakes += 1
+        connection.close()
 
 
 def _settle(future: asyncio.Future[None]) -> None:

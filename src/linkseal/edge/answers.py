@@ -52,6 +52,11 @@ _PAGES: Final = {
         "Request too large",
         "The request's head is too long.",
     ),
+    500: (
+        "Internal Server Error",
+        "Something went wrong",
+        "That is our fault. Please try again in a minute.",
+    ),
     505: ("HTTP Version Not Supported", "HTTP version not supported", "HTTP/1.1 is spoken here."),
 }
 

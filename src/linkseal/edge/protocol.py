@@ -9,12 +9,14 @@ answers that need no record wait only behind those.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import httptools
+import structlog
 
 from linkseal.edge.answers import CLOSE, KEEP, KEEP_1_0
 from linkseal.errors import TokenError
@@ -27,9 +29,18 @@ if TYPE_CHECKING:
 MOST_WAITING: Final = 64
 """Answers that may wait on one connection before no more is read from it."""
 USER_AGENT_LENGTH: Final = 512
+LINGER: Final = 2.0
+"""Seconds what a refused client still sends is read and thrown away."""
 
-_READS = frozenset({b"GET", b"HEAD"})
-_VERSIONS = frozenset({"1.0", "1.1"})
+_READS: Final = frozenset({b"GET", b"HEAD"})
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+_CLICK: Final = Kind.CLICK
+# RFC 9112 §3.2 and RFC 3986 §3.2.2: what may stand in a Host field.
+_HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?", re.ASCII
+)
+
+log = structlog.get_logger("edge")
 
 
 class _Ready(bytes):
@@ -44,32 +55,45 @@ class EdgeProtocol(asyncio.Protocol):
     Args:
         state: The worker's, shared by all its connections.
         secure: Whether the connection is TLS.
+
+    Attributes:
+        deadline: The loop's time at which :meth:`expire` is due.
     """
 
     __slots__ = (
         "_address",
         "_answers",
+        "_chunk",
         "_closing",
         "_fed",
+        "_fresh",
         "_headers",
         "_parser",
         "_paused",
+        "_refused",
         "_secure",
         "_state",
         "_transport",
         "_url",
+        "_write_paused",
         "deadline",
     )
 
     def __init__(self, state: EdgeState, *, secure: bool) -> None:
         self._state = state
         self._secure = secure
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._answers: deque[bytes] = deque()
         self._headers: list[tuple[bytes, bytes]] = []
         self._url = b""
+        # Bytes since the last whole head, and in the read that is being parsed.
         self._fed = 0
+        self._chunk = 0
+        self._fresh = True
         self._closing = False
+        self._refused = False
         self._paused = False
+        self._write_paused = False
         self._address = ""
         self.deadline = 0.0
 
@@ -78,63 +102,72 @@ class EdgeProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the first request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._parser = httptools.HttpRequestParser(self)
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else ""
         state = self._state
         state.connections.add(self)
-        self.deadline = state.now + state.config.header_timeout
-        if state.draining or len(state.connections) > state.config.max_connections:
+        self.deadline = state.head_deadline
+        if len(state.connections) > state.config.max_connections:
             state.counts.refused_connections += 1
-            self._transport.abort()
+            self.abort()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget the connection; hits that are being written still are."""
         self._closing = True
         self._state.connections.discard(self)
+        self._answers.clear()
+        # The parser holds this protocol: a cycle that only the garbage collector would find.
+        self._parser = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
         if self._closing:
             return
+        state = self._state
         if not self._fed:
             # The first bytes of a head: it has to be whole in time, however slowly it drips.
-            self.deadline = self._state.now + self._state.config.header_timeout
-        self._fed += len(data)
+            self.deadline = state.head_deadline
+        self._chunk = size = len(data)
+        self._fed += size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # The request itself was answered; what follows is not HTTP and is not read.
+            # Answered as plain HTTP/1.1; what follows is something else and is not read.
             self._close_after_answers()
+        except httptools.HttpParserCallbackError as error:
+            log.error("request failed", exc_info=error.__context__ or error)
+            self._refuse(500)
         except httptools.HttpParserError:
             self._refuse(400)
-        if self._fed > self._state.config.max_head_bytes and not self._closing:
+        if self._fed > state.max_head_bytes and not self._closing:
             self._refuse(431)
 
     def eof_received(self) -> bool:
-        """Answer what was asked before a client that half-closed is let go."""
-        if self._answers and not self._closing:
+        """Answer what was asked before a client that half-closed is let go.
+
+        Only over plain TCP: a TLS transport closes when its client does.
+        """
+        if self._answers and not self._secure:
             self._closing = True
             return True
         return False
 
     def pause_writing(self) -> None:
         """Read no more requests from a client that does not read its answers."""
+        self._write_paused = True
         self._pause()
 
     def resume_writing(self) -> None:
         """Go on reading."""
+        self._write_paused = False
         self._resume()
 
     # The parser's side.
 
     def on_url(self, url: bytes) -> None:
         """Gather the request target."""
-        if not self._url:
-            self._url = url
-        else:
-            self._url += url
-        if len(self._url) > self._state.config.max_url_bytes:
+        self._url = self._url + url if self._url else url
+        if len(self._url) > self._state.max_url_bytes:
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -147,34 +180,38 @@ class EdgeProtocol(asyncio.Protocol):
         self._url, self._headers, self._fed = b"", [], 0
         if self._closing:
             return
-        state = self._state
-        self.deadline = state.now + state.config.idle_timeout
-        method = self._parser.get_method()
-        version = self._parser.get_http_version()
-        is_read = method in _READS
-        host, hosts, agent, has_body = _scan(headers)
+        state, parser = self._state, self._parser
+        self.deadline = state.idle_deadline
+        self._fresh = False
+        method = parser.get_method()
+        host, hosts, agent, has_connection, has_body = _scan(headers)
+        keep = parser.should_keep_alive()
+        # Only HTTP/1.1 is kept alive without being asked to.
+        version = "1.1" if keep and not has_connection else parser.get_http_version()
         if has_body:
-            self._refuse(400 if is_read else 405)
-        elif len(headers) > state.config.max_headers or (
-            fed > state.config.max_head_bytes and _size(headers) > state.config.max_head_bytes
+            self._refuse(400 if method in _READS else 405)
+        elif len(headers) > state.max_headers or (
+            (fed or self._chunk) > state.max_head_bytes
+            and len(url) + _size(headers) > state.max_head_bytes
         ):
             self._refuse(431)
         elif version not in _VERSIONS:
             self._refuse(505)
-        elif not is_read:
+        elif method not in _READS:
             self._refuse(405)
         # RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0.
-        elif hosts > 1 or (hosts == 0 and version == "1.1"):
+        elif hosts != 1 and (hosts or version == "1.1"):
             self._refuse(400)
         else:
-            end = CLOSE
-            if self._parser.should_keep_alive() and not state.draining:
+            if not keep or state.draining or (has_connection and parser.should_upgrade()):
+                end = CLOSE
+            else:
                 end = KEEP if version == "1.1" else KEEP_1_0
             self._answer(method == b"HEAD", url, host, agent, end)
 
     def _answer(self, head: bool, url: bytes, host: bytes, agent: bytes, end: int) -> None:
         state = self._state
-        if not url.startswith(b"/"):
+        if url[:1] != b"/":
             # RFC 9112 §3.2.2: the target's own authority counts, not the Host field.
             split = _absolute(url)
             if split is None:
@@ -183,31 +220,40 @@ class EdgeProtocol(asyncio.Protocol):
             host, url = split
         served = state.served(host)
         if served is None:
+            if _HOST.fullmatch(host.strip()) is None:
+                self._refuse(400)
+                return
             state.counts.unknown_hosts += 1
-            self._put(_Ready(state.answers.page(421, end, head=head)), end)
+            self._put(state.answers.page(421, end, head=head), end)
             return
         name, customer = served
-        path = url.partition(b"?")[0].decode("latin-1")
+        if b"?" in url:
+            url = url.partition(b"?")[0]
+        path = url.decode("latin-1")
         try:
-            sealed = open_path(state.snapshot.keyring, path)
+            sealed = open_path(state.keyring, path)
         except TokenError:
             self._answer_other(path, end, head=head)
             return
         if customer is not None and customer != sealed.customer:
             state.counts.wrong_customer += 1
-            self._put(_Ready(state.answers.page(404, end, head=head)), end)
+            self._put(state.answers.page(404, end, head=head), end)
             return
         self._answer_hit(sealed, name, agent, end, head=head)
 
     def _answer_hit(self, sealed: Sealed, host: str, agent: bytes, end: int, *, head: bool) -> None:
         state = self._state
-        if sealed.kind is Kind.CLICK:
+        answers = self._answers
+        if sealed.kind is _CLICK:
             state.counts.clicks += 1
-            answer = state.answers.redirect(sealed.destination, end)
+            answers.append(state.answers.redirect(sealed.destination, end))
         else:
             state.counts.opens += 1
-            answer = state.answers.pixel(end, head=head)
-        self._put(answer, end)
+            answers.append(state.answers.pixel(end, head=head))
+        if end == CLOSE:
+            self._closing = True
+        elif len(answers) >= MOST_WAITING:
+            self._pause()
         hit = Hit(
             int(sealed.kind),
             int(time.time() * 1000),
@@ -226,11 +272,10 @@ class EdgeProtocol(asyncio.Protocol):
     def _answer_other(self, path: str, end: int, *, head: bool) -> None:
         state = self._state
         if path == "/robots.txt":
-            answer = state.answers.robots(end, head=head)
+            self._put(state.answers.robots(end, head=head), end)
         else:
             state.counts.bad_tokens += 1
-            answer = state.answers.page(404, end, head=head)
-        self._put(_Ready(answer), end)
+            self._put(state.answers.page(404, end, head=head), end)
 
     # Answers, in order.
 
@@ -243,44 +288,58 @@ class EdgeProtocol(asyncio.Protocol):
         while answers and type(answers[0]) is _Ready:
             out += answers.popleft()
         self._transport.write(out)
-        if answers:
-            return
-        if self._closing:
-            self._transport.close()
+        if not answers and self._closing:
+            self._finish()
         elif self._paused:
             self._resume()
 
     def _put(self, answer: bytes, end: int) -> None:
-        """Queue an answer, or send it when nothing waits before it."""
+        """Send an answer that needs no record, or queue it behind those that do."""
         if end == CLOSE:
             self._closing = True
-        if type(answer) is _Ready and not self._answers:
-            self._transport.write(answer)
-            if self._closing:
-                self._transport.close()
+        if self._answers:
+            self._answers.append(_Ready(answer))
+            if len(self._answers) >= MOST_WAITING:
+                self._pause()
             return
-        self._answers.append(answer)
-        if len(self._answers) >= MOST_WAITING:
-            self._pause()
+        self._transport.write(answer)
+        if self._closing:
+            self._finish()
 
     def _refuse(self, status: int) -> None:
         """Answer with a refusal and close: what the client says next is not to be believed."""
         if self._closing:
             return
-        self._state.counts.refused[status] = self._state.counts.refused.get(status, 0) + 1
-        self._put(_Ready(self._state.answers.page(status, CLOSE)), CLOSE)
+        refused = self._state.counts.refused
+        refused[status] = refused.get(status, 0) + 1
+        self._refused = True
+        self._put(self._state.answers.page(status, CLOSE), CLOSE)
 
     def _close_after_answers(self) -> None:
         self._closing = True
         if not self._answers:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Close; after a refusal first let the client read it.
+
+        A client that still sends would be reset by a close, and lose the answer before it
+        read it (RFC 9112 §9.6). TLS has its own farewell.
+        """
+        if self._refused and self._transport.can_write_eof():
+            self._refused = False
+            self._transport.write_eof()
+            self.deadline = self._state.now + LINGER
+        else:
             self._transport.close()
 
     def _pause(self) -> None:
-        self._paused = True
-        self._transport.pause_reading()
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._paused and len(self._answers) < MOST_WAITING:
+        if self._paused and not self._write_paused and len(self._answers) < MOST_WAITING:
             self._paused = False
             self._transport.resume_reading()
 
@@ -288,27 +347,36 @@ class EdgeProtocol(asyncio.Protocol):
 
     def expire(self) -> None:
         """Close a connection whose time is up: silently when idle, with 408 inside a head."""
-        self._state.counts.timeouts += 1
-        if self._fed and not self._answers and not self._closing:
-            self._refuse(408)
-        else:
-            self._transport.abort()
+        if not self._closing:
+            self._state.counts.timeouts += 1
+            if self._fed and not self._answers:
+                self._refuse(408)
+                return
+        self._transport.abort()
 
-    def drain(self) -> None:
-        """Close once what was asked is answered; at once when nothing was."""
-        if not self._fed or self._closing:
-            self._close_after_answers()
+    def drain(self, *, patient: bool) -> None:
+        """Close once what was asked is answered; at once when nothing was.
+
+        Args:
+            patient: Wait also for the first request of a connection that had none.
+        """
+        if not self._closing and (self._fed or (patient and self._fresh)):
+            return
+        self._close_after_answers()
 
     def abort(self) -> None:
         """Close at once: there is no time left."""
         self._transport.abort()
 
 
-def _scan(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int, bytes, bool]:
-    """Return the Host, how many there are, the User-Agent, and whether a body is announced."""
+def _scan(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int, bytes, bool, bool]:
+    """Return the Host, how many there are, the User-Agent, and two facts.
+
+    They are whether there is a Connection field, and whether a body is announced.
+    """
     host = agent = b""
     hosts = 0
-    has_body = False
+    has_connection = has_body = False
     for name, value in headers:
         size = len(name)
         if size == 4:
@@ -316,13 +384,16 @@ def _scan(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int, bytes, bool]:
                 hosts += 1
                 host = value
         elif size == 10:
-            if name.lower() == b"user-agent":
+            lower = name.lower()
+            if lower == b"user-agent":
                 agent = value
+            elif lower == b"connection":
+                has_connection = True
         elif size == 14:
             has_body |= name.lower() == b"content-length" and value.strip() != b"0"
         elif size == 17:
             has_body |= name.lower() == b"transfer-encoding"
-    return host, hosts, agent, has_body
+    return host, hosts, agent, has_connection, has_body
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

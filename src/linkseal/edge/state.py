@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from linkseal.config import EdgeConfig
 from linkseal.edge.answers import Answers
@@ -15,7 +15,9 @@ from linkseal.edge.snapshot import Snapshot
 if TYPE_CHECKING:
     from linkseal.edge.protocol import EdgeProtocol
 
-_KNOWN_SPELLINGS = 4096
+_KNOWN_SPELLINGS: Final = 4096
+_LONGEST_SPELLING: Final = 262
+"""A name (RFC 1035 §2.3.4), a dot, a colon and a port: longer ones are not remembered."""
 
 
 @dataclass(slots=True)
@@ -39,8 +41,12 @@ class EdgeState:
 
     Attributes:
         now: The loop's time, renewed each second: precise enough for every timeout.
+        head_deadline: When a head that begins now must be whole.
+        idle_deadline: When a connection that is answered now was idle for too long.
+        keyring: The snapshot's.
         answers: With the current date, renewed each second.
         connections: Every open one.
+        opening: Those whose handshake is not done.
         draining: Whether the worker is on its way out.
     """
 
@@ -53,9 +59,13 @@ class EdgeState:
     ) -> None:
         self._loop = loop
         self.config = config
+        self.max_head_bytes = config.max_head_bytes
+        self.max_url_bytes = config.max_url_bytes
+        self.max_headers = config.max_headers
         self.recorder = recorder
         self.counts = Counts()
         self.connections: set[EdgeProtocol] = set()
+        self.opening: set[asyncio.Task[Any]] = set()
         self.draining = False
         self.use(snapshot)
         self.tick()
@@ -63,11 +73,14 @@ class EdgeState:
     def use(self, snapshot: Snapshot) -> None:
         """Serve by another snapshot from the next request on."""
         self.snapshot = snapshot
+        self.keyring = snapshot.keyring
         self._spellings: dict[bytes, tuple[str, int | None] | None] = {}
 
     def tick(self) -> None:
         """Renew the clock and the answers' date, and close what ran out of time."""
         self.now = self._loop.time()
+        self.head_deadline = self.now + self.config.header_timeout
+        self.idle_deadline = self.now + self.config.idle_timeout
         self.answers = Answers(time.time())
         for connection in [each for each in self.connections if each.deadline < self.now]:
             connection.expire()
@@ -81,9 +94,11 @@ class EdgeState:
         try:
             return self._spellings[host]
         except KeyError:
-            if len(self._spellings) >= _KNOWN_SPELLINGS:
-                self._spellings.clear()
-            found = self._spellings[host] = self._look_up(host)
+            found = self._look_up(host)
+            if len(host) <= _LONGEST_SPELLING:
+                if len(self._spellings) >= _KNOWN_SPELLINGS:
+                    self._spellings.clear()
+                self._spellings[host] = found
             return found
 
     def _look_up(self, host: bytes) -> tuple[str, int | None] | None:

@@ -24,6 +24,8 @@ from linkseal.vault import Vault
 
 TICK = 1.0
 DRAIN_CHECK = 0.05
+FIRST_REQUEST = 1.0
+"""Seconds a new connection gets for its first request while the worker drains."""
 
 log = structlog.get_logger("edge")
 
@@ -149,11 +151,13 @@ def _stat(path: Path) -> tuple[int, int]:
 async def _drain(state: EdgeState) -> None:
     """Let requests in flight finish, for at most ``drain_timeout`` seconds."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + state.config.drain_timeout
-    while state.connections and loop.time() < deadline:
+    started = loop.time()
+    while (state.connections or state.opening) and state.now < started + state.config.drain_timeout:
         for connection in list(state.connections):
-            connection.drain()
+            connection.drain(patient=state.now < started + FIRST_REQUEST)
         await asyncio.sleep(DRAIN_CHECK)
         state.tick()
+    for task in state.opening:
+        task.cancel()
     for connection in list(state.connections):
         connection.abort()
