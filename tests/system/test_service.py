@@ -59,8 +59,9 @@ def test_a_bare_machine_serves_verified_https_and_stores_the_click(
 
 
 def test_a_killed_part_is_restarted_and_the_others_go_on(service: ServiceProcess) -> None:
+    parts = {"collector", "edge-0", "edge-1", "smtp", "ops"}
+    assert eventually(lambda: set(service.pids()) == parts)
     before = service.pids()
-    assert set(before) == {"collector", "edge-0", "edge-1", "smtp"}
     for part in before:
         service.kill(part)
     assert eventually(lambda: all(service.pids()[part] != pid for part, pid in before.items()))
@@ -107,11 +108,16 @@ def test_parts_leave_when_the_supervisor_is_killed_and_a_new_service_takes_over(
     pids = service.pids()
     os.kill(service.pid, signal.SIGKILL)
 
-    def gone() -> bool:
-        return not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+    def lives(pid: int) -> bool:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return False
+        # Whoever inherits orphans may be slow to reap them.
+        return state != "Z"
 
     with ServiceProcess(folder) as successor:
-        assert gone()
+        assert not any(lives(pid) for pid in pids.values())
         recipient = Recipient(successor.config.edge.https, successor.ca_file)
         assert recipient.fetch(click_url(successor)).status == 302
     service.stop()
@@ -158,16 +164,18 @@ def test_a_configured_certificate_is_served_reloaded_and_never_replaced_by_a_bro
     with (folder / "linkseal.toml").open("a") as file:
         file.write('[tls]\ncertificate = "chain.pem"\nkey = "key.pem"\n')
     with ServiceProcess(folder) as service:
-        first = serial(service, folder / "ca.pem")
+        ca_file = folder / "ca.pem"
+        first = serial(service, ca_file)
         write_certificate(folder, authority, "go.ct.localhost", "*.ct.localhost")
-        assert eventually(lambda: serial(service, folder / "ca.pem") != first)
-        second = serial(service, folder / "ca.pem")
+        # Each worker looks by itself: ask often enough to have met both.
+        assert eventually(lambda: first not in {serial(service, ca_file) for _ in range(12)})
+        second = serial(service, ca_file)
         write_certificate(folder, authority, "www.example.net")
         refused = eventually(
             lambda: [line for line in service.log() if line.get("code") == "certificate-name"]
         )
         assert refused
-        assert serial(service, folder / "ca.pem") == second
+        assert {serial(service, ca_file) for _ in range(12)} == {second}
 
 
 def test_a_wrong_certificate_at_start_is_a_clear_error(folder: Path) -> None:
@@ -212,13 +220,15 @@ def test_the_disk_refusing_the_journal_loses_no_redirect_and_no_event(
     service: ServiceProcess,
 ) -> None:
     """The journal directory is put out of reach, then back."""
+    recipient = Recipient(service.config.edge.https, service.ca_file)
+    assert recipient.fetch(click_url(service)).status == 302
+    assert eventually(lambda: len(events(service)) == 1)
     journal = service.config.journal_dir
     away = journal.with_name("journal-away")
     journal.rename(away)
     journal.write_text("in the way")
     for part in ("edge-0", "edge-1"):
         service.kill(part)
-    recipient = Recipient(service.config.edge.https, service.ca_file)
 
     def clicked() -> bool:
         try:
@@ -230,4 +240,4 @@ def test_the_disk_refusing_the_journal_loses_no_redirect_and_no_event(
     assert [line for line in service.log() if line.get("code") == "journal-unwritable"]
     journal.unlink()
     away.rename(journal)
-    assert eventually(lambda: events(service))
+    assert eventually(lambda: len(events(service)) == 2)

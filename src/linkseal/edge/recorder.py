@@ -20,6 +20,7 @@ it is stored once.
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import secrets
 import threading
@@ -176,6 +177,9 @@ class Recorder:
 
     def _work(self) -> None:
         """Write jobs, one after the other: the thread's life."""
+        # Where the two share a core, waking up must not interrupt the loop: the first thing
+        # this thread needs is the interpreter's lock, which the loop holds just then.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         while (batches := self._jobs.get()) is not None:
             error: JournalError | None = None
             written = 0
