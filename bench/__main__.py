@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bench import edge, mail
+from bench.edge import run as run_edge
+from bench.mail import run as run_mail
 from bench.report import print_rows
 
 
 def main() -> None:
     """Run all and print one table a subject."""
-    print_rows("The edge against nginx `return 302`, server CPU per click", edge.run())
-    print_rows("Instrumentation against pytracking, CPU", mail.run())
+    print_rows("The edge against nginx `return 302`, server CPU per click", run_edge())
+    print_rows("Instrumentation against pytracking, CPU", run_mail())
 
 
 if __name__ == "__main__":
