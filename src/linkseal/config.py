@@ -188,6 +188,11 @@ class SMTPConfig(Section):
         json_schema_extra={"secret": True},
     )
     timeout: float = Field(60.0, gt=0, description="Seconds the next hop gets to answer.")
+    data_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds it gets to answer a whole message; less makes second copies.",
+    )
     certificate: Path | None = Field(
         None, description="PEM chain for STARTTLS; with it and the key STARTTLS is offered."
     )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import aiosmtplib
 import pytest
+import trustme
 
 from linkseal import datadir
 from linkseal.demo.recipient import read_message
+from linkseal.intake.headers import read_headers
 from linkseal.seal import open_url
 from linkseal.store import MessageState
 from linkseal.testing.mailbox import Mailbox, Misbehaviour
@@ -143,7 +147,7 @@ async def test_a_next_hop_that_dies_leaves_the_mail_with_the_sender(proxy: Proxy
 async def test_a_next_hop_that_does_not_answer_in_time_is_given_up(make_proxy: MakeProxy) -> None:
     box = Mailbox()
     box.misbehaviour = Misbehaviour(delay=3)
-    async with make_proxy(box, timeout=0.5) as proxy:
+    async with make_proxy(box, data_timeout=0.5) as proxy:
         with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
             await send(proxy.client(), mail())
         assert refusal.value.code == 451
@@ -349,3 +353,97 @@ async def test_ordinary_clients_build_messages_that_pass(proxy: Proxy) -> None:
     async with proxy.client() as client:
         await client.send_message(message)
     assert len(read_message(proxy.mailbox.messages[0].content).links) == 1
+
+
+async def test_replies_in_other_scripts_do_not_break_the_conversation(proxy: Proxy) -> None:
+    proxy.mailbox.misbehaviour = Misbehaviour(refuse_recipients={TO: "450 4.2.1 für später"})
+    async with proxy.client() as client:
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refusal:
+            await client.sendmail("a@acme.example", [TO], mail())
+        assert refusal.value.recipients[0].code == 450
+        refused, _ = await client.sendmail("a@acme.example", ["b@x.example"], mail())
+        assert refused == {}
+
+
+async def test_a_from_domain_in_another_script_is_the_customers(proxy: Proxy) -> None:
+    proxy.store.customers.add("books", from_domains=["bücher.example"])
+    for domain in ("bücher.example", "xn--bcher-kva.example", "news.BÜCHER.example"):
+        await send(proxy.client(), mail(f"a@{domain}"))
+    assert len(proxy.mailbox.messages) == 3
+    with pytest.raises(aiosmtplib.SMTPDataError):
+        await send(proxy.client(), mail("a@b\udcff.example".encode("utf-8", "replace").decode()))
+
+
+async def test_a_message_that_would_grow_too_large_passes_untouched(make_proxy: MakeProxy) -> None:
+    message = mail(body=HTML + "x" * 900 + "\r\n")
+    async with make_proxy(Mailbox(size=len(message) + 100)) as proxy:
+        await send(proxy.client(), message)
+        assert proxy.mailbox.messages[0].content == message
+
+
+async def test_after_any_refusal_the_next_message_is_taken(make_proxy: MakeProxy) -> None:
+    box = Mailbox()
+    async with make_proxy(box, max_message_bytes=20_000) as proxy, proxy.client() as client:
+        with pytest.raises(aiosmtplib.SMTPResponseException):
+            await client.sendmail("a@acme.example", [TO], mail(body="x\r\n" * 20_000))
+        await client.sendmail("a@acme.example", [TO], mail())
+        box.misbehaviour = Misbehaviour(refuse_data="554 5.7.1 no")
+        with pytest.raises(aiosmtplib.SMTPDataError):
+            await client.sendmail("a@acme.example", [TO], mail())
+        box.misbehaviour = Misbehaviour()
+        await client.sendmail("a@acme.example", [TO], mail())
+        await client.execute_command(b"MAIL", b"FROM:<a@acme.example>")
+        await client.ehlo()
+        await client.sendmail("a@acme.example", [TO], mail())
+    assert len(box.messages) == 3
+
+
+async def test_a_client_that_leaves_before_the_answer_is_settled(proxy: Proxy) -> None:
+    proxy.mailbox.misbehaviour = Misbehaviour(delay=0.5)
+    async with raw(proxy) as (reader, writer):
+        writer.write(ENVELOPE)
+        await replies(reader, 5)
+        writer.write(mail() + b"\r\n.\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+    (got,) = await proxy.mailbox.wait_for(1, 10)
+    link = read_message(got.content).links[0]
+    message = str(open_url(datadir.open_keyring(proxy.config), link).message)
+    for _ in range(100):
+        if proxy.store.messages.get(message).state is MessageState.SENT:
+            break
+        await asyncio.sleep(0.05)
+    assert proxy.store.messages.get(message).state is MessageState.SENT
+
+
+async def test_a_login_in_the_clear_is_forgotten_by_starttls(
+    make_proxy: MakeProxy, tmp_path: Path
+) -> None:
+    issued = trustme.CA().issue_cert("go.ct.example.net")
+    (tmp_path / "chain.pem").write_bytes(issued.cert_chain_pems[0].bytes())
+    (tmp_path / "key.pem").write_bytes(issued.private_key_pem.bytes())
+    files = {"certificate": tmp_path / "chain.pem", "key": tmp_path / "key.pem"}
+    stranger = mail("a@stranger.example")
+    async with make_proxy(**files) as proxy, proxy.client(validate_certs=False) as client:
+        await client.login("mailer", "correct horse")
+        await client.starttls(validate_certs=False)
+        with pytest.raises(aiosmtplib.SMTPDataError) as refusal:
+            await client.sendmail("a@stranger.example", [TO], stranger)
+        assert refusal.value.code == 550
+        await client.login("mailer", "correct horse")
+        await client.sendmail("a@stranger.example", [TO], stranger)
+    assert len(proxy.mailbox.messages) == 1
+
+
+async def test_addresses_that_are_no_text_are_refused(proxy: Proxy) -> None:
+    async with raw(proxy) as (reader, writer):
+        writer.write(b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x\xff@example.net>\r\n")
+        answers = await replies(reader, 4)
+        assert answers[-1][:3] in {"501", "553"}
+
+
+def test_hostile_headers_are_read_in_no_time() -> None:
+    started = time.process_time()
+    for value in ('"' * 30_000, "(" * 30_000, "a@" * 20_000, "<" * 30_000):
+        read_headers(f"From: {value}\r\nSubject: {value}\r\n\r\n".encode())
+    assert time.process_time() - started < 5

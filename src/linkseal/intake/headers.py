@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
+import email.header
+import email.utils
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_parser = email.parser.BytesHeaderParser(policy=email.policy.default)
+import idna
+
 _MOST_BYTES = 256 * 1024
 _MOST_ARGS = 100
+# Longer values are cut: the standard library reads some hostile ones in quadratic time.
+_LONGEST = {b"from": 2000, b"subject": 8000, b"x-smtpapi": 64_000}
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class Headers:
     """A message's header, as far as it matters here.
 
     Attributes:
-        from_domain: Domain of the From address, lower case; empty when there is none.
+        from_domain: Domain of the From address, lower-case A-labels; empty when there is none.
         subject: Decoded (RFC 2047).
         categories: ``category`` of an ``X-SMTPAPI`` field.
         custom_args: ``unique_args`` of an ``X-SMTPAPI`` field.
@@ -33,18 +38,40 @@ class Headers:
 def read_headers(message: bytes) -> Headers:
     """Read a message's header; what cannot be read is empty, never an error."""
     end = message.find(b"\r\n\r\n", 0, _MOST_BYTES)
-    head = message[: end + 2 if end >= 0 else _MOST_BYTES]
+    found: dict[bytes, str] = {}
+    for line in _FOLD.sub(b"", message[: end if end >= 0 else _MOST_BYTES]).split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        name = name.strip().lower()
+        if colon and name in _LONGEST and name not in found:
+            found[name] = value.strip()[: _LONGEST[name]].decode("utf-8", "replace")
     try:
-        parsed = _parser.parsebytes(head)
-        sender = parsed["From"]
-        addresses = getattr(sender, "addresses", ())
-        domain = addresses[0].domain.lower() if addresses else ""
-        subject = str(parsed["Subject"] or "")
-        api = str(parsed["X-SMTPAPI"] or "")
-    except Exception:  # noqa: BLE001 - the standard parser fails in many ways on hostile input
-        return Headers()
-    categories, custom_args = _smtpapi(api)
-    return Headers(domain, _printable(subject), categories, custom_args)
+        addresses = email.utils.getaddresses([found.get(b"from", "")])
+    except RecursionError:
+        addresses = []
+    categories, custom_args = _smtpapi(found.get(b"x-smtpapi", ""))
+    return Headers(
+        domain_of(addresses[0][1]) if addresses else "",
+        _decoded(found.get(b"subject", "")),
+        categories,
+        custom_args,
+    )
+
+
+def domain_of(address: str) -> str:
+    """Return an address's domain as lower-case A-labels; empty when it has none."""
+    domain = address.rpartition("@")[2] if "@" in address else ""
+    try:
+        return (domain if domain.isascii() else idna.encode(domain, uts46=True).decode()).lower()
+    except idna.IDNAError:
+        return ""
+
+
+def _decoded(subject: str) -> str:
+    try:
+        text = str(email.header.make_header(email.header.decode_header(subject)))
+    except (LookupError, ValueError):
+        text = subject
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _smtpapi(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -56,16 +83,16 @@ def _smtpapi(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
         return (), {}
     category = value.get("category", ())
     names = [category] if isinstance(category, str) else category
-    categories = tuple(str(name) for name in names) if isinstance(names, list) else ()
+    categories = tuple(map(_text, names)) if isinstance(names, list) else ()
     args = value.get("unique_args", {})
     custom_args = (
-        {str(name): str(each) for name, each in list(args.items())[:_MOST_ARGS]}
+        {_text(name): _text(each) for name, each in list(args.items())[:_MOST_ARGS]}
         if isinstance(args, dict)
         else {}
     )
     return categories[:_MOST_ARGS], custom_args
 
 
-def _printable(text: str) -> str:
-    """Return text a database takes: no surrogates of undecodable bytes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _text(value: object) -> str:
+    """Return text a database takes: JSON may spell surrogates."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

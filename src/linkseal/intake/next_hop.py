@@ -11,6 +11,7 @@ import aiosmtplib
 from linkseal.config import SMTPConfig
 from linkseal.errors import IntakeError
 
+FAILURE_KEPT = 3.0
 FEATURES_KEPT = 30.0
 """Seconds the next hop's announcements are believed without asking again."""
 
@@ -45,8 +46,8 @@ class Reply:
         return 200 <= self.code < 300
 
     def __str__(self) -> str:
-        """Return it as it goes to our client: code and text, line by line."""
-        lines = self.text.splitlines() or [""]
+        """Return it as it goes to our client: code and text, line by line, in ASCII."""
+        lines = self.text.encode("ascii", "replace").decode().splitlines() or [""]
         return "\r\n".join(
             [*(f"{self.code}-{line}" for line in lines[:-1]), f"{self.code} {lines[-1]}"]
         )
@@ -72,7 +73,9 @@ class NextHop:
             try:
                 conversation = await self.connect()
             except IntakeError:
-                return Features()
+                self._features = Features()
+                self._known_until = time.monotonic() + FAILURE_KEPT
+                return self._features
             await conversation.close()
         return self._features
 
@@ -83,23 +86,25 @@ class NextHop:
             IntakeError: ``next-hop-unreachable``, retryable.
         """
         config = self._config
-        client = aiosmtplib.SMTP(
-            hostname=config.next_hop.host,
-            port=config.next_hop.port,
-            username=config.next_hop_user or None,
-            password=config.next_hop_password or None,
-            local_hostname=self._name,
-            timeout=config.timeout,
-            use_tls=config.next_hop_tls == "tls",
-            start_tls=config.next_hop_tls == "starttls",
-            tls_context=self._tls(),
-        )
+        client: aiosmtplib.SMTP | None = None
         try:
+            client = aiosmtplib.SMTP(
+                hostname=config.next_hop.host,
+                port=config.next_hop.port,
+                username=config.next_hop_user or None,
+                password=config.next_hop_password or None,
+                local_hostname=self._name,
+                timeout=config.timeout,
+                use_tls=config.next_hop_tls == "tls",
+                start_tls=config.next_hop_tls == "starttls",
+                tls_context=self._tls(),
+            )
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            client.close()
+            if client is not None:
+                client.close()
             raise IntakeError(
                 f"the next hop {config.next_hop} cannot be used: {error}",
                 code="next-hop-unreachable",
@@ -115,7 +120,7 @@ class NextHop:
             pipelining="pipelining" in extensions,
         )
         self._known_until = time.monotonic() + FEATURES_KEPT
-        return Conversation(client, self._features)
+        return Conversation(client, self._features, config.data_timeout)
 
     def _tls(self) -> ssl.SSLContext | None:
         if self._config.next_hop_tls == "none":
@@ -131,8 +136,9 @@ class Conversation:
         features: What it announced.
     """
 
-    def __init__(self, client: aiosmtplib.SMTP, features: Features) -> None:
+    def __init__(self, client: aiosmtplib.SMTP, features: Features, data_timeout: float) -> None:
         self._client = client
+        self._data_timeout = data_timeout
         self.features = features
 
     @property
@@ -147,9 +153,15 @@ class Conversation:
             IntakeError: ``next-hop-lost``, retryable: no reply came.
         """
         try:
-            response = await self._client.execute_command(*(word.encode() for word in words))
+            encoded = [word.encode() for word in words]
+        except UnicodeEncodeError:
+            return Reply(501, "5.1.3 the address is not text")
+        try:
+            response = await self._client.execute_command(*encoded)
         except aiosmtplib.SMTPResponseException as error:
             return Reply(error.code, error.message)
+        except ValueError:
+            return Reply(501, "5.1.3 the address holds a line end")
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
             raise _lost(error) from error
@@ -164,7 +176,7 @@ class Conversation:
                 copy. SMTP has no way to know (RFC 5321 §4.5.4.1).
         """
         try:
-            response = await self._client.data(content)
+            response = await self._client.data(content, timeout=self._data_timeout)
         except aiosmtplib.SMTPResponseException as error:
             return Reply(error.code, error.message)
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -16,7 +16,7 @@ import structlog
 from linkseal.config import Config
 from linkseal.domains.base import choose_base
 from linkseal.errors import IntakeError
-from linkseal.intake.headers import Headers, read_headers
+from linkseal.intake.headers import Headers, domain_of, read_headers
 from linkseal.mail import Instrumented, Instrumenter, MailOptions
 from linkseal.seal import RANDOM_BYTES, Keyring, MessageID
 from linkseal.store import Customer, Message, MessageState
@@ -102,6 +102,7 @@ class Reception:
         recipients: list[str],
         customer: Customer | None,
         listener_customer: str | None,
+        limit: int,
     ) -> Received:
         """Instrument a message and record it as pending.
 
@@ -111,13 +112,14 @@ class Reception:
             recipients: Envelope recipients the next hop accepted.
             customer: Who logged in; ``None`` when nobody did.
             listener_customer: Whose listener it came in by; ``None`` for everybody's.
+            limit: The largest message the next hop takes; 0 for any.
 
         Raises:
             IntakeError: ``customer-unknown``, and unknown customers are refused.
             StoreError: The database cannot be used; nothing was recorded.
         """
         headers = read_headers(content)
-        from_domain = headers.from_domain or sender.rpartition("@")[2].lower()
+        from_domain = headers.from_domain or domain_of(sender)
         if customer is None and listener_customer is not None:
             customer = self._customers.get(listener_customer)
         if customer is None and from_domain:
@@ -130,7 +132,7 @@ class Reception:
                 code="customer-unknown",
                 hint=f"linkseal customer add NAME --from-domain {from_domain or 'DOMAIN'}",
             )
-        return self._instrument(content, recipients, customer, from_domain, headers)
+        return self._instrument(content, recipients, customer, from_domain, headers, limit)
 
     def settle(self, message_id: str, *, accepted: bool) -> None:
         """Note whether the next hop took a message."""
@@ -143,6 +145,7 @@ class Reception:
         customer: Customer,
         from_domain: str,
         headers: Headers,
+        limit: int,
     ) -> Received:
         config = self._config
         now = datetime.now(UTC)
@@ -166,6 +169,9 @@ class Reception:
         except Exception:
             # Ours to mend; the sender's mail must not wait for it.
             log.exception("message not instrumented, it passes untouched", customer=customer.name)
+            done = Instrumented(content)
+        if 0 < limit < len(done.message) and len(content) <= limit:
+            log.warning("message would grow too large, it passes untouched", limit=limit)
             done = Instrumented(content)
         self._messages.add(
             Message(

@@ -11,7 +11,6 @@ Standards: RFC 5321, 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2920 (PIPELI
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -21,8 +20,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from linkseal.errors import IntakeError, LinksealError
 from linkseal.intake import metrics
-from linkseal.intake.next_hop import Conversation, Features, NextHop, Reply
+from linkseal.intake.next_hop import Conversation, Features, NextHop
 from linkseal.intake.reception import Received, Reception
+from linkseal.intake.replies import check_content, permanent, temporary
 from linkseal.store import Customer
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 LONGEST_LINE: Final = 1_000_000
 """Longest line taken: senders exceed the standard's 998, and the next hop is the judge."""
-
-_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 log = structlog.get_logger("smtp")
 
@@ -107,6 +104,8 @@ class ProxySession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let clients of this very machine log in without TLS."""
         super().connection_made(transport)
+        # Also called after STARTTLS: what was said in the clear is forgotten (RFC 3207 §4.2).
+        self._proxy.forget_login()
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and ip_address(peer[0]).is_loopback:
             self._auth_require_tls = False
@@ -135,7 +134,13 @@ class _Handler:
         self._listener_customer = customer
         self._customer: Customer | None = None
         self._conversation: Conversation | None = None
+        self._in_transaction = False
+        self._work: asyncio.Task[str] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+
+    def forget_login(self) -> None:
+        """Be nobody again."""
+        self._customer = None
 
     def authenticate(
         self,
@@ -194,6 +199,8 @@ class _Handler:
         """Put the sender to the next hop."""
         try:
             conversation = await self._open()
+            if self._in_transaction:
+                await self._reset()
             if "BODY=8BITMIME" in options and not conversation.features.eight_bit:
                 return "555 5.6.1 8BITMIME is not available: the next hop does not have it"
             # SIZE would be that of the message as it came, not as it goes on.
@@ -201,8 +208,9 @@ class _Handler:
             sender = "" if address == "<>" else address
             reply = await conversation.command("MAIL", f"FROM:<{sender}>", *passed)
         except IntakeError as error:
-            return _temporary(error)
+            return temporary(error)
         if reply.accepted:
+            self._in_transaction = True
             envelope.mail_from = address
             envelope.mail_options.extend(options)
         return str(reply)
@@ -219,7 +227,7 @@ class _Handler:
         try:
             reply = await self._living().command("RCPT", f"TO:<{address}>")
         except IntakeError as error:
-            return _temporary(error)
+            return temporary(error)
         if reply.accepted:
             envelope.rcpt_tos.append(address)
         return str(reply)
@@ -227,7 +235,14 @@ class _Handler:
     async def handle_DATA(  # noqa: N802 - the hook's name
         self, _server: SMTP, _session: Session, envelope: Envelope
     ) -> str:
-        """Instrument the message, pass it on, and say what the next hop said."""
+        """Instrument the message, pass it on, and say what the next hop said.
+
+        A client that leaves meanwhile does not stop it: the next hop may have it already.
+        """
+        self._work = asyncio.get_running_loop().create_task(self._receive(envelope))
+        return await asyncio.shield(self._work)
+
+    async def _receive(self, envelope: Envelope) -> str:
         content = envelope.original_content or b""
         with self._busy:
             reply, received = await self._pass_on(content, envelope)
@@ -270,16 +285,21 @@ class _Handler:
     def abandon(self) -> None:
         """Leave the next hop after the client is gone, however it went."""
         if self._conversation is not None:
-            task = asyncio.get_running_loop().create_task(self._conversation.close())
+            task = asyncio.get_running_loop().create_task(self._leave(self._conversation))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
             self._conversation = None
+
+    async def _leave(self, conversation: Conversation) -> None:
+        if self._work is not None:
+            await asyncio.wait([self._work])
+        await conversation.close()
 
     async def _pass_on(self, content: bytes, envelope: Envelope) -> tuple[str, Received | None]:
         """Return the reply to DATA and what was made of the message."""
         try:
             conversation = self._living()
-            _check(content, conversation.features)
+            check_content(content, conversation.features)
             received = await asyncio.to_thread(
                 self._reception.receive,
                 content,
@@ -287,15 +307,18 @@ class _Handler:
                 envelope.rcpt_tos,
                 self._customer,
                 self._listener_customer,
+                conversation.features.size or 0,
             )
         except LinksealError as error:
             await self._reset()
-            return (_temporary(error) if error.retryable else _permanent(error)), None
+            return (temporary(error) if error.retryable else permanent(error)), None
         try:
             reply = await conversation.send(received.content)
+            # After a refusal it may still be open: it is, if DATA itself was refused.
+            self._in_transaction = not reply.accepted
         except IntakeError as error:
             await self._settle(received, accepted=False)
-            return _temporary(error), received
+            return temporary(error), received
         await self._settle(received, accepted=reply.accepted)
         return str(reply), received
 
@@ -326,6 +349,7 @@ class _Handler:
 
     async def _reset(self) -> None:
         """End the next hop's transaction, so that the next message finds a clean one."""
+        self._in_transaction = False
         if self._conversation is not None and self._conversation.is_open:
             try:
                 await self._conversation.command("RSET")
@@ -344,50 +368,3 @@ def _announced(features: Features, size: int) -> list[str]:
     if features.pipelining:
         lines.append("250-PIPELINING")
     return lines
-
-
-def _check(content: bytes, features: Features) -> None:
-    """Refuse what could not be passed on byte for byte.
-
-    Raises:
-        IntakeError: Bare line ends, or eight bits the next hop does not take.
-    """
-    # RFC 5321 §2.3.8: CR and LF only ever together. What one server takes for the end of a
-    # line and another does not is how mail is smuggled.
-    if _BARE_LINE_END.search(content):
-        raise IntakeError(
-            "the message has a bare CR or LF",
-            code="bare-line-end",
-            hint="end every line with CR LF",
-        )
-    if not features.eight_bit and _NOT_ASCII.search(content):
-        raise IntakeError(
-            "the message has 8-bit characters, and the next hop takes 7-bit mail only",
-            code="eight-bit-refused",
-            hint="encode it as quoted-printable or base64",
-        )
-
-
-_STATUS = {
-    "next-hop-unreachable": "451 4.4.1",
-    "next-hop-lost": "451 4.4.2",
-    "database-unavailable": "451 4.3.0",
-    "customer-unknown": "550 5.7.1",
-    "bare-line-end": "550 5.6.0",
-    "eight-bit-refused": "554 5.6.1",
-}
-
-
-def _temporary(error: LinksealError) -> str:
-    """Say that the sender should keep the message and try again; detail goes to the log."""
-    log.error("mail deferred", **error.as_dict())
-    public = {
-        "next-hop-unreachable": "the next hop cannot be reached",
-        "next-hop-lost": "the next hop did not answer",
-    }.get(error.code, "temporary local problem")
-    return str(Reply(451, f"{_STATUS.get(error.code, '451 4.3.0')[4:]} {public}, try again later"))
-
-
-def _permanent(error: LinksealError) -> str:
-    status = _STATUS.get(error.code, "554 5.3.0")
-    return f"{status} {error.message}; {error.hint}"
