@@ -34,6 +34,18 @@ LINGER: Final = 2.0
 
 _READS: Final = frozenset({b"GET", b"HEAD"})
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
+_HOST_FIELD, _AGENT_FIELD, _CONNECTION_FIELD, _LENGTH_FIELD, _ENCODING_FIELD = range(1, 6)
+_FIELD_OF: Final = {
+    b"host": _HOST_FIELD,
+    b"user-agent": _AGENT_FIELD,
+    b"connection": _CONNECTION_FIELD,
+    b"content-length": _LENGTH_FIELD,
+    b"transfer-encoding": _ENCODING_FIELD,
+}
+_FIELDS: Final[dict[bytes, int]] = {}
+"""Field by spelling, as clients use them: one look-up a field instead of several comparisons."""
+_MOST_SPELLINGS: Final = 1024
+_LONGEST_SPELLING: Final = 64
 _CLICK: Final = Kind.CLICK
 # RFC 9112 §3.2 and RFC 3986 §3.2.2: what may stand in a Host field.
 _HOST: Final = re.compile(
@@ -378,22 +390,29 @@ def _scan(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int, bytes, bool, 
     hosts = 0
     has_connection = has_body = False
     for name, value in headers:
-        size = len(name)
-        if size == 4:
-            if name.lower() == b"host":
-                hosts += 1
-                host = value
-        elif size == 10:
-            lower = name.lower()
-            if lower == b"user-agent":
-                agent = value
-            elif lower == b"connection":
-                has_connection = True
-        elif size == 14:
-            has_body |= name.lower() == b"content-length" and value.strip() != b"0"
-        elif size == 17:
-            has_body |= name.lower() == b"transfer-encoding"
+        field = _FIELDS.get(name)
+        if field is None:
+            field = _learn(name)
+        if not field:
+            continue
+        if field == _HOST_FIELD:
+            hosts += 1
+            host = value
+        elif field == _AGENT_FIELD:
+            agent = value
+        elif field == _CONNECTION_FIELD:
+            has_connection = True
+        elif field == _ENCODING_FIELD or value.strip() != b"0":
+            has_body = True
     return host, hosts, agent, has_connection, has_body
+
+
+def _learn(name: bytes) -> int:
+    """Return which field a name is, 0 for those that do not matter, and remember the spelling."""
+    field = _FIELD_OF.get(name.lower(), 0)
+    if len(_FIELDS) < _MOST_SPELLINGS and len(name) < _LONGEST_SPELLING:
+        _FIELDS[name] = field
+    return field
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

@@ -25,7 +25,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from linkseal.errors import LinksealError, SealError, TokenError
+from linkseal.errors import SealError, TokenError
 from linkseal.seal.dictionary import URL_PARTS_V1
 from linkseal.seal.message_id import MESSAGE_ID_BYTES, MessageID
 
@@ -151,11 +151,13 @@ def unpack(contents: bytes) -> Sealed:
         if customer > 0x7F:
             customer, at = _read_number(contents, 1)
         end = at + MESSAGE_ID_BYTES
-        message = MessageID(contents[at:end])
-        link, at = contents[end], end + 1
+        # That there is a byte at `end` proves the twelve before it: no need to count them again.
+        link = contents[end]
+        message = bytes.__new__(MessageID, contents[at:end])
+        at = end + 1
         if link > 0x7F:
             link, at = _read_number(contents, end)
-    except (IndexError, KeyError, ValueError, LinksealError):
+    except (IndexError, KeyError, ValueError):
         raise TokenError from None
     if flags & ~_KNOWN_FLAGS:
         raise TokenError
@@ -175,14 +177,14 @@ def encrypt(key_id: int, cipher: AESSIV, contents: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
-def decode(token: str) -> tuple[int, bytes, bytes]:
+def decode(token: str | bytes) -> tuple[int, bytes, bytes]:
     """Split a token text into its key id, header and ciphertext, without opening it.
 
     Raises:
         TokenError: Not base64url in its one canonical form, or another version.
     """
     try:
-        text = token.encode("ascii")
+        text = token.encode("ascii") if isinstance(token, str) else token
         length = len(text)
         rest = length & 3
         if not _SHORTEST <= length <= MAX_TOKEN or text[-1] not in _LAST[rest]:
