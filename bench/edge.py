@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.load import SEPARATOR
+from bench.report import print_rows
 from linkseal.certificates import LocalCA
 from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
@@ -41,9 +42,9 @@ BASE: Final = "ct.example.net"
 HOST: Final = "localhost"
 """The shared tracking domain here: wrk resolves the name that it sends as SNI."""
 TOKENS: Final = 400
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 128
 FRESH_CLIENTS: Final = 16
-ROUNDS: Final = 2
+ROUNDS: Final = 5
 SECONDS: Final = 3.0
 
 _HEADERS = (
@@ -244,7 +245,7 @@ def _edge(
     pid = os.fork()
     if pid == 0:
         os.close(stop_write)
-        os.sched_setaffinity(0, {0,1})
+        os.sched_setaffinity(0, {core})
         code = 1
         try:
             run_worker(setup, stop_read)
@@ -290,7 +291,7 @@ http {{
   }}
 }}
 """)
-    command = ["nginx", "-p", str(folder), "-c", "nginx.conf"]
+    command = ["taskset", "-c", str(core), "nginx", "-p", str(folder), "-c", "nginx.conf"]
     process = subprocess.Popen([*command, "-e", str(folder / "error.log")])
     try:
         pids = _family(process.pid)
@@ -312,5 +313,4 @@ def _family(master: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    print_rows("The edge against nginx `return 302`, server CPU per click", run())

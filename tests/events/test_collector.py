@@ -46,6 +46,10 @@ def hit(number: int) -> Hit:
     )
 
 
+def numbers(customer: int, at_ms: int) -> Hit:
+    return Hit(1, at_ms, customer, bytes(MESSAGE), 0, "", "h", True, "GET", "", "")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(f"sqlite:///{tmp_path}/linkseal.db") as opened:
@@ -149,6 +153,18 @@ def test_a_damaged_row_is_kept_aside_and_the_rest_goes_on(store: Store, journal:
     assert links(store) == [0, 1]
     (aside,) = (journal / "damaged").iterdir()
     assert aside.read_bytes() == b"not a batch"
+    writer.close()
+
+
+@pytest.mark.parametrize("bad", [numbers(2**63, 0), numbers(1, 2**62)])
+def test_a_row_with_impossible_numbers_is_damaged(store: Store, journal: Path, bad: Hit) -> None:
+    journal.mkdir()
+    (journal / "damaged").write_text("in the way: it is logged, and the rest goes on")
+    writer = SegmentWriter(journal, 0)
+    writer.append(writer.batch([bad]))
+    write(writer, 1)
+    Collector(store, journal).run_once()
+    assert links(store) == [1]
     writer.close()
 
 

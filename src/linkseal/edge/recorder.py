@@ -35,8 +35,8 @@ from linkseal.config import JournalConfig
 from linkseal.errors import JournalError
 from linkseal.journal import Batch, Hit, SegmentWriter
 
-GATHER_HITS: Final = 32
-GATHER_SECONDS: Final = 0.008
+GATHER_HITS: Final = 128
+GATHER_SECONDS: Final = 0.005
 PATIENCE: Final = 2.0
 """Seconds recipients wait for a write that hangs."""
 _RETRY_BATCH: Final = 1000

@@ -35,6 +35,8 @@ from linkseal.store import NewEvent, Position, Store
 
 ROWS_AT_ONCE = 200
 LONGEST_PAUSE = 10.0
+_BIGGEST = 1 << 63
+_LATEST_MS = 250_000_000_000_000
 
 log = structlog.get_logger("collector")
 
@@ -99,7 +101,10 @@ class Collector:
     def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
         try:
             batch = decode_batch(row.data)
-            return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
+            events = [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
+            if any(not _storable(event) for event in events):
+                raise ValueError("a number is out of range")
+            return events
         except (LinksealError, ValueError) as error:
             self._keep_aside(name, row)
             metrics.DAMAGED_ROWS.inc()
@@ -108,8 +113,11 @@ class Collector:
 
     def _keep_aside(self, name: SegmentName, row: Row) -> None:
         aside = self._directory / "damaged"
-        aside.mkdir(exist_ok=True)
-        (aside / f"{name.uid}-{row.id}.row").write_bytes(row.data)
+        try:
+            aside.mkdir(exist_ok=True)
+            (aside / f"{name.uid}-{row.id}.row").write_bytes(row.data)
+        except OSError as error:
+            log.error("damaged row not kept aside", row=row.id, error=str(error))
 
     def _note_unreadable(self, name: SegmentName, error: JournalError) -> None:
         """Log an unreadable segment, once a minute; the others go on."""
@@ -159,6 +167,15 @@ def _try(collector: Collector) -> bool:
         log.error("events not stored, they wait in the journal", **error.as_dict())
         return False
     return True
+
+
+def _storable(event: NewEvent) -> bool:
+    """Whether a database and a calendar take its numbers; a damaged row may hold any."""
+    return (
+        0 <= event.customer_id < _BIGGEST
+        and 0 <= event.link < _BIGGEST
+        and 0 <= event.at_ms < _LATEST_MS
+    )
 
 
 def _event(new_id: str, hit: Hit) -> NewEvent:

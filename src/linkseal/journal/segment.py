@@ -29,7 +29,8 @@ SEGMENT_BYTES = 32 * 1024 * 1024
 """A segment is full past this many bytes of rows."""
 
 _NAME = re.compile(r"edge-(\d+)-(\d{8})-([0-9a-f]{16})\.journal")
-_SIDE_FILES = ("", "-wal", "-shm")
+# The file itself goes last: as long as it is there, its removal is tried again.
+_FILES = ("-wal", "-shm", "")
 _BUSY_MS = 5000
 
 
@@ -70,7 +71,7 @@ def list_segments(directory: Path) -> list[SegmentName]:
 
 def remove_segment(directory: Path, name: SegmentName) -> None:
     """Unlink a segment and its side files; missing ones are fine."""
-    for suffix in _SIDE_FILES:
+    for suffix in _FILES:
         (directory / (name.file_name + suffix)).unlink(missing_ok=True)
 
 
