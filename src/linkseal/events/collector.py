@@ -101,10 +101,7 @@ class Collector:
     def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
         try:
             batch = decode_batch(row.data)
-            events = [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
-            if any(not _storable(event) for event in events):
-                raise ValueError("a number is out of range")
-            return events
+            return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
         except (LinksealError, ValueError) as error:
             self._keep_aside(name, row)
             metrics.DAMAGED_ROWS.inc()
@@ -169,16 +166,11 @@ def _try(collector: Collector) -> bool:
     return True
 
 
-def _storable(event: NewEvent) -> bool:
-    """Whether a database and a calendar take its numbers; a damaged row may hold any."""
-    return (
-        0 <= event.customer_id < _BIGGEST
-        and 0 <= event.link < _BIGGEST
-        and 0 <= event.at_ms < _LATEST_MS
-    )
-
-
 def _event(new_id: str, hit: Hit) -> NewEvent:
+    # What a database and a calendar take; a damaged row may hold any number.
+    in_range = 0 <= hit.customer < _BIGGEST and 0 <= hit.link < _BIGGEST
+    if not in_range or not 0 <= hit.at_ms < _LATEST_MS:
+        raise ValueError("a number is out of range")
     return NewEvent(
         id=new_id,
         kind=Kind(hit.kind).name.lower(),
