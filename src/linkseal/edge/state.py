@@ -65,7 +65,7 @@ class EdgeState:
         self.recorder = recorder
         self.counts = Counts()
         self.connections: set[EdgeProtocol] = set()
-        self.opening: set[asyncio.Task[Any]] = set()
+        self.opening: set[asyncio.Future[Any]] = set()
         self.draining = False
         self.use(snapshot)
         self.tick()

@@ -8,6 +8,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
@@ -86,6 +87,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
         VaultError: The snapshot cannot be read at the start.
     """
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report)
     seen = _stat(setup.snapshot_file)
     snapshot = load_snapshot(setup.snapshot_file, setup.vault)
     setup.tls.use(snapshot)
@@ -111,6 +113,13 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
         await recorder.close()
         reporter.report()
     log.info("drained", slot=setup.slot, hits=recorder.recorded, commits=recorder.commits)
+
+
+def _report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in a callback, but for what recipients cause: that is counted."""
+    error = context.get("exception")
+    if not isinstance(error, OSError):
+        log.error(context.get("message", "unexpected error"), exc_info=error)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:
@@ -157,7 +166,7 @@ async def _drain(state: EdgeState) -> None:
             connection.drain(patient=state.now < started + FIRST_REQUEST)
         await asyncio.sleep(DRAIN_CHECK)
         state.tick()
-    for task in state.opening:
-        task.cancel()
+    for opening in list(state.opening):
+        opening.cancel()
     for connection in list(state.connections):
         connection.abort()
