@@ -85,7 +85,7 @@ class Server:
         return sum(
             len(decode_batch(row.data).hits)
             for name in list_segments(self.journal)
-            for row in read_rows(self.journal, name, after=0, limit=10_000_000)
+            for row in read_rows(self.journal, name, after=0, enough=1 << 40, closed=False)
         )
 
 

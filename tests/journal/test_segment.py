@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linkseal.errors import JournalError
 from linkseal.journal import (
     Batch,
     Hit,
+    Row,
     SegmentName,
     SegmentWriter,
     decode_batch,
@@ -23,6 +28,7 @@ from linkseal.journal import (
     read_rows,
     remove_segment,
 )
+from linkseal.journal.segment import MAGIC
 
 HIT = Hit(
     kind=1,
@@ -38,6 +44,10 @@ HIT = Hit(
     user_agent="Mozilla/5.0",
 )
 
+def everything(directory: Path, name: SegmentName, *, closed: bool = False) -> list[Row]:
+    return read_rows(directory, name, 0, 1 << 30, closed=closed)
+
+
 APPEND_FOR_EVER = """
 import sys
 from pathlib import Path
@@ -52,14 +62,36 @@ while True:
 """
 
 
+APPEND_UNTIL_FULL = """
+import resource, sys
+from pathlib import Path
+from linkseal.errors import JournalError
+from linkseal.journal import Hit, SegmentWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+writer = SegmentWriter(Path(sys.argv[1]), 0)
+hit = Hit(1, 1, 1, b"twelve bytes", 0, "", "h", True, "GET", "", "")
+number = 0
+try:
+    while True:
+        writer.append(writer.batch([hit]))
+        number += 1
+except JournalError as error:
+    assert error.code == "journal-unwritable", error.code
+print(number)
+"""
+
+
 def test_rows_come_back_in_order_from_any_position(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, 0)
     for number in range(5):
         writer.append(writer.batch([HIT] * (number + 1)))
-    rows = read_rows(tmp_path, writer.name, after=2, limit=2)
-    assert [row.id for row in rows] == [3, 4]
-    assert [len(decode_batch(row.data).hits) for row in rows] == [3, 4]
+    rows = everything(tmp_path, writer.name)
+    assert [len(decode_batch(row.data).hits) for row in rows] == [1, 2, 3, 4, 5]
     assert decode_batch(rows[0].data).hits[0] == HIT
+    assert read_rows(tmp_path, writer.name, rows[1].end, 1, closed=False) == rows[2:3]
+    both = len(rows[2].data) + 1
+    assert read_rows(tmp_path, writer.name, rows[1].end, both, closed=False) == rows[2:4]
+    assert read_rows(tmp_path, writer.name, rows[4].end, 1, closed=True) == []
     writer.close()
 
 
@@ -115,26 +147,96 @@ def test_a_batch_that_is_written_again_elsewhere_keeps_its_event_ids(tmp_path: P
     read = [
         decode_batch(row.data).event_id(0)
         for writer in (first, second)
-        for row in read_rows(tmp_path, writer.name, after=0, limit=9)
+        for row in everything(tmp_path, writer.name)
     ]
     assert read == [batch.event_id(0)] * 2
     first.close()
     second.close()
 
 
-def test_a_segment_without_its_table_reads_as_empty(tmp_path: Path) -> None:
-    """A worker killed while making its segment leaves such a file."""
-    name = SegmentName(0, 1, "00" * 8)
-    (tmp_path / name.file_name).touch()
-    assert read_rows(tmp_path, name, after=0, limit=10) == []
+def segment_of(directory: Path, batches: int) -> tuple[SegmentName, list[Row]]:
+    writer = SegmentWriter(directory, 0)
+    for _ in range(batches):
+        writer.append(writer.batch([HIT]))
+    writer.close()
+    return writer.name, everything(directory, writer.name)
 
 
-def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_segment_nothing_was_written_to_is_empty(tmp_path: Path, closed: bool) -> None:
+    name, _ = segment_of(tmp_path, 0)
+    assert everything(tmp_path, name, closed=closed) == []
+
+
+def test_a_record_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None:
+    name, rows = segment_of(tmp_path, 3)
+    path = tmp_path / name.file_name
+    whole = path.read_bytes()
+    for cut in range(rows[1].end, rows[2].end):
+        path.write_bytes(whole[:cut])
+        assert everything(tmp_path, name) == rows[:2]
+
+
+def test_what_a_killed_worker_half_wrote_comes_out_as_no_batch(tmp_path: Path) -> None:
+    name, rows = segment_of(tmp_path, 2)
+    path = tmp_path / name.file_name
+    path.write_bytes(path.read_bytes()[:-1])
+    *good, torn = everything(tmp_path, name, closed=True)
+    assert good == rows[:1]
+    with pytest.raises(JournalError):
+        decode_batch(torn.data)
+    assert read_rows(tmp_path, name, torn.end, 1, closed=True) == []
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_byte_costs_one_row_and_no_other(at: int, flip: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        name, rows = segment_of(directory, 5)
+        path = directory / name.file_name
+        data = bytearray(path.read_bytes())
+        data[at % len(data)] ^= flip
+        path.write_bytes(data)
+        read = everything(directory, name, closed=True)
+        hurt = bisect.bisect_right([row.end for row in rows], at % len(data))
+        assert [row for row in read if row in rows] == rows[:hurt] + rows[hurt + 1 :]
+        (damaged,) = (row for row in read if row not in rows)
+        with pytest.raises(JournalError):
+            decode_batch(damaged.data)
+        assert everything(directory, name) == rows[:hurt]
+
+
+def test_a_length_that_was_damaged_takes_no_memory(tmp_path: Path) -> None:
+    name, _ = segment_of(tmp_path, 1)
+    path = tmp_path / name.file_name
+    path.write_bytes(MAGIC + b"\xff" * 8 + path.read_bytes()[12:])
+    assert everything(tmp_path, name) == []
+
+
+def test_a_segment_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     name = SegmentName(0, 1, "00" * 8)
-    (tmp_path / name.file_name).write_bytes(b"not a database, but long enough to be one" * 100)
+    (tmp_path / name.file_name).mkdir()
     with pytest.raises(JournalError) as refusal:
-        read_rows(tmp_path, name, after=0, limit=10)
+        everything(tmp_path, name)
     assert refusal.value.code == "journal-unreadable"
+    with pytest.raises(JournalError) as refusal:
+        remove_segment(tmp_path, name)
+    assert refusal.value.code == "journal-unwritable"
+
+
+def test_a_disk_that_takes_only_part_of_a_batch_is_an_error(tmp_path: Path) -> None:
+    """The writer runs under a file size limit: the kernel then writes what still fits."""
+    done = subprocess.run(
+        [sys.executable, "-c", APPEND_UNTIL_FULL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    appended = int(done.stdout)
+    (name,) = list_segments(tmp_path)
+    rows = everything(tmp_path, name)
+    assert len(rows) == appended > 10
+    assert (tmp_path / name.file_name).stat().st_size > rows[-1].end
 
 
 def test_a_journal_directory_that_cannot_be_is_an_error(tmp_path: Path) -> None:
@@ -173,6 +275,6 @@ def test_what_was_appended_survives_kill_9(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         appended = max([appended, *(int(line) for line in process.stdout if line.endswith("\n"))])
     (name,) = list_segments(tmp_path)
-    rows = read_rows(tmp_path, name, after=0, limit=100_000)
+    rows = everything(tmp_path, name)
     assert len(rows) in {appended, appended + 1}
     assert [decode_batch(row.data).hits[0].at_ms for row in rows] == list(range(len(rows)))

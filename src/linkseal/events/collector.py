@@ -33,7 +33,8 @@ from linkseal.journal import (
 from linkseal.seal import Kind, MessageID
 from linkseal.store import NewEvent, Position, Store
 
-ROWS_AT_ONCE = 200
+BYTES_AT_ONCE = 1 << 20
+"""Bytes of rows stored in one transaction: some thousand events."""
 LONGEST_PAUSE = 10.0
 _BIGGEST = 1 << 63
 _LATEST_MS = 250_000_000_000_000
@@ -70,30 +71,35 @@ class Collector:
         positions = self._store.events.positions()
         followed = {earlier for earlier, later in pairwise(names) if earlier.slot == later.slot}
         stored = 0
+        whole = True
         for name in names:
             # Whether it is closed must be known before it is read to its end: a row
             # appended in between would be unlinked unread.
             closed = name in followed or name in self._closed
             try:
-                stored += self._collect(name, positions.get(name.uid, 0))
+                stored += self._collect(name, positions.get(name.uid, 0), closed=closed)
+                if closed:
+                    remove_segment(self._directory, name)
             except JournalError as error:
                 self._note_unreadable(name, error)
+                whole = False
                 continue
             if closed:
-                remove_segment(self._directory, name)
                 self._store.events.forget_segment(name.uid)
         for uid in positions.keys() - {name.uid for name in names}:
             self._store.events.forget_segment(uid)
-        metrics.COLLECTED_AT.set_to_current_time()
+        if whole:
+            metrics.COLLECTED_AT.set_to_current_time()
         return stored
 
-    def _collect(self, name: SegmentName, after: int) -> int:
+    def _collect(self, name: SegmentName, after: int, *, closed: bool) -> int:
         stored = 0
-        while rows := read_rows(self._directory, name, after, ROWS_AT_ONCE):
-            after = rows[-1].id
+        while rows := read_rows(self._directory, name, after, BYTES_AT_ONCE, closed=closed):
+            after = rows[-1].end
             events = [event for row in rows for event in self._events(name, row)]
-            stored += self._store.events.store(events, Position(name.uid, name.file_name, after))
-            metrics.EVENTS.inc(len(events))
+            new = self._store.events.store(events, Position(name.uid, name.file_name, after))
+            stored += new
+            metrics.EVENTS.inc(new)
             if events:
                 metrics.LAG.set(max(0.0, time.time() - events[-1].at_ms / 1000))
         return stored
@@ -105,16 +111,20 @@ class Collector:
         except (LinksealError, ValueError) as error:
             self._keep_aside(name, row)
             metrics.DAMAGED_ROWS.inc()
-            log.error("journal row damaged", segment=name.file_name, row=row.id, error=str(error))
+            log.error("journal row damaged", segment=name.file_name, end=row.end, error=str(error))
             return []
 
     def _keep_aside(self, name: SegmentName, row: Row) -> None:
+        """Keep a row that cannot be read, durably: its segment is going to be unlinked."""
         aside = self._directory / "damaged"
         try:
             aside.mkdir(exist_ok=True)
-            (aside / f"{name.uid}-{row.id}.row").write_bytes(row.data)
+            with (aside / f"{name.uid}-{row.end}.row").open("wb") as file:
+                file.write(row.data)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
-            log.error("damaged row not kept aside", row=row.id, error=str(error))
+            log.error("damaged row not kept aside", end=row.end, error=str(error))
 
     def _note_unreadable(self, name: SegmentName, error: JournalError) -> None:
         """Log an unreadable segment, once a minute; the others go on."""

@@ -1,13 +1,14 @@
 """Journal segments: the files hits are in between the edge and the collector.
 
-Each edge worker writes its own segments, one at a time; a segment is an SQLite file
-(WAL, ``synchronous=FULL``) with one row a batch, so a batch that was appended is on
+Each edge worker writes its own segments, one at a time; a segment is a log of records,
+one a batch, each appended by one ``O_DSYNC`` write, so a batch that was appended is on
 disk. A worker never reopens a segment: it starts a new one when it starts, when the
 current one is full and after a fault. So a segment has one writer for life, and once
 a later segment of the same worker exists it is closed for good. The collector reads
 segments and, when a closed one is stored whole, unlinks it: that reclaims the space
-without the two ever waiting for each other's lock.
+without the two ever waiting for each other.
 
+Record: ``MAGIC``, the row's length and its CRC-32 (both little-endian, 4 bytes), the row.
 Names: ``edge-<slot>-<sequence>-<uid>.journal``. The uid is random and stands in every
 batch's origin, so event ids stay unique even when a journal directory is emptied.
 """
@@ -15,23 +16,26 @@ batch's origin, so event ids stay unique even when a journal directory is emptie
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import secrets
-import sqlite3
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Final
 
 from linkseal.errors import JournalError
 from linkseal.journal.hit import Batch, Hit, encode_batch
 
-SEGMENT_BYTES = 32 * 1024 * 1024
-"""A segment is full past this many bytes of rows."""
-
+SEGMENT_BYTES: Final = 32 * 1024 * 1024
+"""A segment is full past this many bytes."""
+MAGIC: Final = b"LSJ\x01"
+_HEADER: Final = struct.Struct("<4sII")
 _NAME = re.compile(r"edge-(\d+)-(\d{8})-([0-9a-f]{16})\.journal")
-# The file itself goes last: as long as it is there, its removal is tried again.
-_FILES = ("-wal", "-shm", "")
-_BUSY_MS = 5000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,9 +74,16 @@ def list_segments(directory: Path) -> list[SegmentName]:
 
 
 def remove_segment(directory: Path, name: SegmentName) -> None:
-    """Unlink a segment and its side files; missing ones are fine."""
-    for suffix in _FILES:
-        (directory / (name.file_name + suffix)).unlink(missing_ok=True)
+    """Unlink a segment; a missing one is fine.
+
+    Raises:
+        JournalError: It cannot be unlinked.
+    """
+    path = directory / name.file_name
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 class SegmentWriter:
@@ -96,21 +107,15 @@ class SegmentWriter:
         self.path = directory / self.name.file_name
         self.bytes_written = 0
         self._rows = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
         try:
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
+            self._file = os.open(self.path, flags, 0o600)
+        except OSError as error:
             raise _unwritable(self.path, error) from error
         try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(
-                "CREATE TABLE batch (id INTEGER PRIMARY KEY, hits BLOB NOT NULL)"
-            )
-        except sqlite3.Error as error:
+            _sync_directory(directory)
+        except OSError as error:
             self.close()
-            remove_segment(directory, self.name)
             raise _unwritable(self.path, error) from error
 
     @property
@@ -131,50 +136,109 @@ class SegmentWriter:
                 another segment: its events keep their ids.
         """
         row = encode_batch(batch)
+        record = _HEADER.pack(MAGIC, len(row), zlib.crc32(row)) + row
         try:
-            self._connection.execute("INSERT INTO batch (hits) VALUES (?)", (row,))
-        except sqlite3.Error as error:
+            # One call, which gives the interpreter's lock up once: the loop waits for it.
+            written = os.write(self._file, record)
+            if written != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
             raise _unwritable(self.path, error) from error
         self._rows += 1
-        self.bytes_written += len(row)
+        self.bytes_written += written
 
     def close(self) -> None:
         """Close the file; safe to call twice and after a fault."""
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
+        file, self._file = self._file, -1
+        if file >= 0:
+            with contextlib.suppress(OSError):
+                os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One journal row, still encoded: its number counts up from 1 in its segment."""
+    """One journal row, still encoded.
 
-    id: int
+    Attributes:
+        end: Where its record ends in the segment: the position after it.
+        data: The row; of a damaged part of a closed segment, all its bytes.
+    """
+
+    end: int
     data: bytes
 
 
-def read_rows(directory: Path, name: SegmentName, after: int, limit: int) -> list[Row]:
-    """Return up to ``limit`` rows numbered above ``after``, in order.
+def read_rows(
+    directory: Path, name: SegmentName, after: int, enough: int, *, closed: bool
+) -> list[Row]:
+    """Return the rows after a position, in order, until they have ``enough`` bytes together.
 
-    A segment whose table is not there yet (a worker died while making it) reads as empty.
+    A record that is not whole is being written, or was when its worker died: reading stops
+    there. In a closed segment it will never be whole, so what is no record is handed out as
+    a row (which no decoder takes for one), and reading goes on at the next record.
+
+    Args:
+        directory: The journal directory.
+        name: Which segment.
+        after: The position to read from: 0, or the ``end`` of a row.
+        enough: Bytes.
+        closed: Whether the segment is closed for good.
 
     Raises:
         JournalError: The file cannot be read.
     """
     path = directory / name.file_name
+    rows: list[Row] = []
     try:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=_BUSY_MS / 1000)
-        ) as connection:
-            found = connection.execute(
-                "SELECT id, hits FROM batch WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            ).fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return []
+        with path.open("rb") as file:
+            file.seek(after)
+            while enough > 0:
+                data = _record(file)
+                if data is None:
+                    if not closed or not (data := _damaged_part(file, after)):
+                        break
+                    file.seek(after + len(data))
+                after = file.tell()
+                enough -= len(data)
+                rows.append(Row(after, data))
+    except OSError as error:
         raise _unreadable(path, error) from error
-    except sqlite3.Error as error:
-        raise _unreadable(path, error) from error
-    return [Row(row_id, data) for row_id, data in found]
+    return rows
+
+
+def _record(file: BufferedReader) -> bytes | None:
+    """Read the record that begins here; ``None`` when there is no whole one."""
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    magic, length, checksum = _HEADER.unpack(header)
+    # A length that was damaged must not become so many bytes of memory.
+    if magic != MAGIC or length > os.fstat(file.fileno()).st_size:
+        return None
+    row = file.read(length)
+    return row if len(row) == length and zlib.crc32(row) == checksum else None
+
+
+def _damaged_part(file: BufferedReader, start: int) -> bytes:
+    """Return what lies between ``start`` and the next record, or the end."""
+    file.seek(start)
+    rest = file.read()
+    at = rest.find(MAGIC, 1)
+    while at >= 0:
+        file.seek(start + at)
+        if _record(file) is not None:
+            return rest[:at]
+        at = rest.find(MAGIC, at + 1)
+    return rest
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a new file's name as durable as its content will be."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _unwritable(path: Path, error: Exception) -> JournalError:

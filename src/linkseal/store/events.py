@@ -36,7 +36,7 @@ class Events:
             stored = self._database.insert_ignoring(
                 connection, events, [asdict(event) for event in batch]
             )
-            known = sa.select(journal_positions.c.row).where(
+            known = sa.select(journal_positions.c.position).where(
                 journal_positions.c.segment_uid == position.segment_uid
             )
             if connection.scalar(known) is None:
@@ -45,7 +45,7 @@ class Events:
                 connection.execute(
                     journal_positions.update()
                     .where(journal_positions.c.segment_uid == position.segment_uid)
-                    .values(row=position.row)
+                    .values(position=position.position)
                 )
             return stored
 
@@ -53,7 +53,7 @@ class Events:
         """Return how far each journal segment is stored, by its uid."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(journal_positions.c.segment_uid, journal_positions.c.row)
+                sa.select(journal_positions.c.segment_uid, journal_positions.c.position)
             )
             return dict(rows.all())
 

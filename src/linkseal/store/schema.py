@@ -113,5 +113,5 @@ journal_positions = Table(
     metadata,
     Column("segment_uid", String(16), primary_key=True),
     Column("file_name", Text, nullable=False),
-    Column("row", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
 )

@@ -140,8 +140,8 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a journal segment is stored: every row up to ``row``."""
+    """How far a journal segment is stored: what is before byte ``position``."""
 
     segment_uid: str
     file_name: str
-    row: int
+    position: int

@@ -57,7 +57,7 @@ def upgrade() -> None:
         "journal_positions",
         sa.Column("segment_uid", sa.String(length=16), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
-        sa.Column("row", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("segment_uid", name=op.f("pk_journal_positions")),
     )
     op.create_table(
