@@ -1,11 +1,12 @@
 """The edge against nginx ``return 302``: clicks per second of server CPU.
 
 One edge worker, one nginx worker, the same P-256 certificate, the same requests, in
-interleaved rounds, both with the session tickets they give by default. The figure is the redirects a client read, over user and system time
-of all the server's processes, from ``/proc``: on few cores a client cannot keep a TLS server
-busy, so requests per second would measure the client. The edge does all its work: it
-opens the token, writes the hit to the journal with fsync and answers after that; nginx
-says one fixed thing. After every round the journal must hold what clients were answered.
+interleaved rounds, both with the session tickets they give by default. The figure is the
+redirects a client read, over user and system time of all the server's processes, from
+``/proc``: on few cores a client cannot keep a TLS server busy, so requests per second
+would measure the client. The edge does all its work: it opens the token, writes the hit
+durably to the journal and answers after that; nginx says one fixed thing. After every
+round the journal must hold what clients were answered.
 """
 
 from __future__ import annotations

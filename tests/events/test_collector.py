@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -27,6 +28,15 @@ from pathlib import Path
 from linkseal.events.collector import run_collector
 read, write = os.pipe()
 run_collector(sys.argv[1], Path(sys.argv[2]), 0.001, read)
+"""
+
+COLLECT_SLOWLY = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+from pathlib import Path
+from linkseal.events.collector import run_collector
+run_collector(sys.argv[1], Path(sys.argv[2]), 1.0, int(sys.argv[3]))
 """
 
 
@@ -59,6 +69,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
     return tmp_path / "journal"
+
+
+@contextlib.contextmanager
+def immutable(file: Path) -> Iterator[None]:
+    """Let nobody unlink a file, root included."""
+    if subprocess.run(["chattr", "+i", file], check=False, capture_output=True).returncode:
+        pytest.skip("files cannot be made immutable here")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", file], check=True)
 
 
 def links(store: Store) -> list[int]:
@@ -130,30 +151,33 @@ def test_a_batch_written_twice_is_stored_once(store: Store, journal: Path) -> No
     second.close()
 
 
-def test_a_removal_that_was_interrupted_is_finished(store: Store, journal: Path) -> None:
-    first, second = SegmentWriter(journal, 0), SegmentWriter(journal, 0)
-    write(first, 0)
-    first.close()
-    (journal / first.name.file_name).rename(journal / "kept")
-    (journal / "kept").rename(journal / first.name.file_name)
+def test_a_position_whose_segment_is_gone_is_forgotten(store: Store, journal: Path) -> None:
+    """What a crash between the two leaves behind."""
+    writer = SegmentWriter(journal, 0)
+    write(writer, 0)
+    writer.close()
     collector = Collector(store, journal)
     collector.run_once()
-    assert first.name not in list_segments(journal)
+    assert store.events.positions().keys() == {writer.name.uid}
+    (journal / writer.name.file_name).unlink()
     assert collector.run_once() == 0
-    second.close()
+    assert store.events.positions() == {}
 
 
 def test_a_damaged_row_is_kept_aside_and_the_rest_goes_on(store: Store, journal: Path) -> None:
     writer = SegmentWriter(journal, 0)
     write(writer, 0)
-    writer._connection.execute("INSERT INTO batch (hits) VALUES (?)", (b"not a batch",))
-    writer._rows += 1
+    with (journal / writer.name.file_name).open("ab") as file:
+        file.write(b"not a batch")
     write(writer, 1)
+    writer.close()
     Collector(store, journal).run_once()
+    assert links(store) == [0]
+    Collector(store, journal, {writer.name}).run_once()
     assert links(store) == [0, 1]
     (aside,) = (journal / "damaged").iterdir()
     assert aside.read_bytes() == b"not a batch"
-    writer.close()
+    assert list_segments(journal) == []
 
 
 @pytest.mark.parametrize("bad", [numbers(2**63, 0), numbers(1, 2**62)])
@@ -169,13 +193,28 @@ def test_a_row_with_impossible_numbers_is_damaged(store: Store, journal: Path, b
 
 
 def test_an_unreadable_segment_does_not_stop_the_others(store: Store, journal: Path) -> None:
-    journal.mkdir()
-    (journal / f"edge-0-00000001-{'00' * 8}.journal").write_bytes(b"not a database" * 500)
+    (journal / f"edge-0-00000001-{'00' * 8}.journal").mkdir(parents=True)
     writer = SegmentWriter(journal, 1)
     write(writer, 7)
     assert Collector(store, journal).run_once() == 1
     assert links(store) == [7]
     writer.close()
+
+
+def test_a_segment_that_cannot_be_unlinked_does_not_stop_the_others(
+    store: Store, journal: Path
+) -> None:
+    first, second = SegmentWriter(journal, 0), SegmentWriter(journal, 1)
+    write(first, 0)
+    write(second, 1)
+    first.close()
+    second.close()
+    with immutable(journal / first.name.file_name):
+        Collector(store, journal, set(list_segments(journal))).run_once()
+        assert links(store) == [0, 1]
+        assert list_segments(journal) == [first.name]
+    assert Collector(store, journal, {first.name}).run_once() == 0
+    assert list_segments(journal) == []
 
 
 def test_a_database_that_is_down_loses_nothing(tmp_path: Path, journal: Path) -> None:
@@ -194,22 +233,53 @@ def test_a_database_that_is_down_loses_nothing(tmp_path: Path, journal: Path) ->
 def test_kill_9_at_any_moment_neither_loses_nor_doubles(
     store: Store, journal: Path, tmp_path: Path
 ) -> None:
-    """A real collector is killed again and again while real segments fill and close."""
+    """A real collector is killed while it works, again and again; segments fill and close."""
     chance = random.Random(7)
     url = f"sqlite:///{tmp_path}/linkseal.db"
     number = 0
     writer = SegmentWriter(journal, 0)
     for _ in range(12):
+        stored = len(links(store))
         with subprocess.Popen([sys.executable, "-c", COLLECT, url, str(journal)]) as process:
-            end = time.monotonic() + 0.4 + chance.random() * 0.5
-            while time.monotonic() < end:
+            working = 0.0
+            while not working or time.monotonic() < working:
                 write(writer, number, number + 1)
                 number += 2
                 if chance.random() < 0.05:
                     writer.close()
                     writer = SegmentWriter(journal, 0)
+                if not working and len(links(store)) > stored:
+                    working = time.monotonic() + chance.random() * 0.1
             os.kill(process.pid, signal.SIGKILL)
     writer.close()
     Collector(store, journal, frozenset(list_segments(journal))).run_once()
     assert sorted(links(store)) == list(range(number))
     assert list_segments(journal) == []
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "the supervisor is gone"])
+def test_told_to_stop_it_first_stores_what_is_there(
+    store: Store, journal: Path, tmp_path: Path, how: str
+) -> None:
+    writer = SegmentWriter(journal, 0)
+    write(writer, 0)
+    stop_read, stop_write = os.pipe()
+    arguments = [f"sqlite:///{tmp_path}/linkseal.db", str(journal), str(stop_read)]
+    with subprocess.Popen(
+        [sys.executable, "-c", COLLECT_SLOWLY, *arguments],
+        pass_fds=[stop_read],
+        stdout=subprocess.PIPE,
+    ) as process:
+        os.close(stop_read)
+        assert process.stdout is not None
+        process.stdout.readline()
+        while not links(store):
+            time.sleep(0.01)
+        write(writer, 1)
+        if how == "SIGTERM":
+            process.terminate()
+            assert process.wait(timeout=20) == 0
+        os.close(stop_write)
+        assert process.wait(timeout=20) == 0
+    assert links(store) == [0, 1]
+    writer.close()

@@ -44,6 +44,7 @@ HIT = Hit(
     user_agent="Mozilla/5.0",
 )
 
+
 def everything(directory: Path, name: SegmentName, *, closed: bool = False) -> list[Row]:
     return read_rows(directory, name, 0, 1 << 30, closed=closed)
 

@@ -113,6 +113,14 @@ def test_a_sealed_link_is_not_sealed_again() -> None:
     assert elsewhere.message is once.message
 
 
+def test_a_message_that_comes_by_twice_gets_one_pixel() -> None:
+    once = instrument(html_mail('<p>Hello</p><img src="https://a.example/o/logo.png">'))
+    assert once.pixel_part == "1"
+    twice = instrument(once.message)
+    assert twice.message is once.message
+    assert twice.pixel_part is None
+
+
 @pytest.mark.parametrize(
     ("tag", "after"),
     [

@@ -221,3 +221,10 @@ def test_a_line_is_too_long_past_998_octets(length: int, end: bytes, *, long: bo
 def test_long_lines_are_found_wherever_they_stand(lengths: list[int], end: bytes) -> None:
     data = end.join(b"x" * length for length in lengths)
     assert has_long_line(data) is (max(lengths, default=0) > 998)
+
+
+def test_a_part_with_a_digest_over_it_is_left_alone() -> None:
+    message = b"Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\n" + html_mail('<a href="https://a.example">')
+    done = instrument(message)
+    assert done.message is message
+    assert [(part.part, part.reason) for part in done.parts] == [("1", Reason.SIGNED)]

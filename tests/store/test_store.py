@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,6 +101,40 @@ def test_an_unreachable_database_is_told_as_retryable(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         Store.open(f"sqlite:///{tmp_path}/missing/linkseal.db")
     assert (refusal.value.code, refusal.value.retryable) == ("database-unavailable", True)
+
+
+def test_opening_waits_for_no_writer_when_there_is_nothing_to_migrate(
+    url: str, store: Store
+) -> None:
+    with sa.create_engine(url).connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        Store.open(url).close()
+        assert time.monotonic() - started < 5
+
+
+def test_a_from_domain_given_twice_is_one(store: Store) -> None:
+    added = store.customers.add("acme", from_domains=["acme.example", "ACME.example."])
+    assert added.from_domains == ("acme.example",)
+
+
+@pytest.mark.parametrize("user", ["", " acme", "a\x00b", "u" * 129])
+def test_what_cannot_be_a_login_is_refused(store: Store, user: str) -> None:
+    add = store.customers.add
+    refused = code(lambda: add("acme", smtp_user=user, smtp_password="correct horse battery"))
+    assert refused == "smtp-user-invalid"
+
+
+@pytest.mark.parametrize(
+    "domain", ["a..b", "-a.example", f"{'a' * 64}.example", "com", "a b.example"]
+)
+def test_what_cannot_be_a_from_domain_is_refused(store: Store, domain: str) -> None:
+    assert code(lambda: store.customers.add("acme", from_domains=[domain])) == "from-domain-invalid"
+
+
+def test_a_message_of_nobody_is_refused(store: Store) -> None:
+    message = Message("m" * 20, 99, "a@b.example", "", NOW, "https://a", "why", {})
+    assert code(lambda: store.messages.add(message)) == "store-refused"
 
 
 def test_a_customer_comes_back(store: Store) -> None:

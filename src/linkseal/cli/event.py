@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +21,7 @@ from linkseal.store import Event, EventFilter, Store
 app = typer.Typer(help="Events: opens and clicks.", no_args_is_help=True)
 
 POLL_SECONDS = 0.3
+AT_ONCE = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 CustomerOption = Annotated[str | None, typer.Option(help="Only this customer's.")]
@@ -79,14 +82,17 @@ def tail(
     Example: [bold]linkseal event tail --customer acme[/bold]
     """
     with store(context) as opened:
-        _filter(opened, customer, message, None)
+        wanted = _filter(opened, customer, message, None)
         last = list(opened.events.list(EventFilter(limit=1)))
         after = last[-1].seq if last else 0
         try:
             while True:
-                wanted = EventFilter(customer=customer, message=message, after=after, limit=None)
-                after = _print(opened.events.list(wanted), after, json=json)
-                time.sleep(POLL_SECONDS)
+                # Read before any is printed: a pager that waits must not hold a transaction.
+                new = opened.events.list(replace(wanted, after=after))
+                found = list(islice(new, AT_ONCE))
+                after = _print(found, after, json=json)
+                if len(found) < AT_ONCE:
+                    time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             return
 

@@ -140,10 +140,10 @@ class SegmentWriter:
         try:
             # One call, which gives the interpreter's lock up once: the loop waits for it.
             written = os.write(self._file, record)
-            if written != len(record):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise _unwritable(self.path, error) from error
+        if written != len(record):
+            raise _unwritable(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         self._rows += 1
         self.bytes_written += written
 

@@ -72,7 +72,7 @@ class Page:
     def __init__(self, text: str) -> None:
         self._original = text
         self.text = _CARRIAGE_RETURN.sub("\n", text) if "\r" in text else text
-        document = turbohtml.parse(self.text, source_locations=True)
+        document = self._document = turbohtml.parse(self.text, source_locations=True)
         found: dict[int, Link] = {}
         for element in document.select("a[href], area[href]"):
             location = element.source_location
@@ -82,6 +82,10 @@ class Page:
             found[location.start_tag.start_offset] = self._link(element, location)
         self.links = [found[at] for at in sorted(found)]
         self.pixel_at = self._end_of_body(document)
+
+    def images(self) -> list[str]:
+        """Return where its images are, as the page says it."""
+        return [element.attr("src") or "" for element in self._document.select("img[src]")]
 
     def edited(self, edits: list[Edit]) -> str:
         """Return the original text with edits made; they must not overlap."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from linkseal.mail.content import Content, Unreadable, read_content
 from linkseal.mail.html import Edit, Link, Page, without
-from linkseal.mail.links import judge
+from linkseal.mail.links import is_sealed, judge
 from linkseal.mail.mime import HTMLPart, Untouchable, Walk
 from linkseal.mail.record import (
     Instrumented,
@@ -194,7 +194,8 @@ class _Work:
         tag = self._options.pixel_tag
         places = page.places(tag) if tag and tag in page.text else []
         pixel = []
-        if self.pixel_part is None and (places or page.pixel_at is not None):
+        wanted = self.pixel_part is None and not self._has_pixel(page)
+        if wanted and (places or page.pixel_at is not None):
             url = sealed_url(
                 self._base,
                 self._keyring,
@@ -204,6 +205,10 @@ class _Work:
             at = places.pop(0) if places else (end, end)
             pixel = [Edit(*at, _PIXEL.format(url=url))]
         return pixel + [Edit(start, end, "") for start, end in places]
+
+    def _has_pixel(self, page: Page) -> bool:
+        """Whether the page was instrumented before: one open must not count as two."""
+        return "/o/" in page.text and any(is_sealed(src, self._keyring) for src in page.images())
 
 
 def _line_end(message: bytes) -> str:

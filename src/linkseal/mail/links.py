@@ -51,7 +51,7 @@ def judge(href: str, keyring: Keyring, own_hosts: Collection[str]) -> tuple[Link
         return LinkOutcome.UNPARSABLE, href
     if not host:
         return LinkOutcome.UNPARSABLE, href
-    if host in own_hosts or _is_ours(parts.path, keyring):
+    if host in own_hosts or is_sealed(url, keyring):
         return LinkOutcome.ALREADY_OURS, href
     try:
         check_destination(url)
@@ -61,14 +61,16 @@ def judge(href: str, keyring: Keyring, own_hosts: Collection[str]) -> tuple[Link
     return LinkOutcome.SEALED, url
 
 
-def _is_ours(path: str, keyring: Keyring) -> bool:
-    if not path.startswith(("/c/", "/o/")):
-        return False
+def is_sealed(url: str, keyring: Keyring) -> bool:
+    """Whether a URL has a token of the keyring's in its path, on whatever host."""
     try:
-        open_path(keyring, path)
-    except TokenError:
-        return False
-    return True
+        path = urlsplit(url).path
+        if path.startswith(("/c/", "/o/")):
+            open_path(keyring, path)
+            return True
+    except (TokenError, ValueError):
+        pass
+    return False
 
 
 def _encoded(url: str) -> str:

@@ -22,7 +22,9 @@ MAX_PARTS: Final = 1000
 _BLANK_LINE = re.compile(rb"\r?\n(?=\r?\n)")
 _LINE_END = re.compile(rb"\r?\n")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
-_STRUCTURE = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition"})
+_STRUCTURE = frozenset(
+    {b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-md5"}
+)
 _SIGNATURES = frozenset({b"dkim-signature", b"arc-seal"})
 
 
@@ -63,6 +65,7 @@ class _Head:
     type: Message
     encoding: str
     disposition: str
+    digest: bool
 
 
 class Walk:
@@ -99,6 +102,9 @@ class Walk:
             self._sealed_by_others(kind, path)
         elif kind.startswith("multipart/"):
             self._multipart(head, end, path, depth)
+        elif kind == "text/html" and head.digest:
+            # RFC 1864: a digest of the content, which would no longer be true.
+            self.skipped.append(PartRecord(path or "1", Reason.SIGNED))
         elif kind == "text/html" and not head.disposition.startswith("attachment"):
             charset = head.type.get_param("charset", "")
             self.html.append(
@@ -188,6 +194,7 @@ class Walk:
             type=_content_type(fields.get(b"content-type", b"")),
             encoding=_word(fields.get(b"content-transfer-encoding", b"")) or "7bit",
             disposition=_word(fields.get(b"content-disposition", b"")),
+            digest=b"content-md5" in fields,
         )
 
 

@@ -21,7 +21,10 @@ from linkseal.store.times import from_ms, to_ms
 from linkseal.store.values import Customer
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
-_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+# RFC 1035 §2.3.4: 63 octets a label, 253 characters without the last dot.
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
+_LONGEST_USER = 128
 _SALT_BYTES = 16
 MIN_PASSWORD = 12
 
@@ -49,13 +52,13 @@ class Customers:
             sending_ip: Whether its sending addresses are shared with others.
             ssl: ``required`` if its links may never be plain http.
             from_domains: Mail from addresses under these is this customer's.
-            smtp_user: Its login at the SMTP proxy.
+            smtp_user: Its login at the SMTP proxy, at most 128 printable characters.
             smtp_password: That login's password, at least 12 characters.
 
         Raises:
             StoreError: A name, domain or user is malformed or taken, or a password short.
         """
-        domains = [_domain(domain) for domain in from_domains]
+        domains = list(dict.fromkeys(_domain(domain) for domain in from_domains))
         if not _NAME.fullmatch(name):
             raise StoreError(
                 f"{name!r} cannot name a customer",
@@ -67,6 +70,12 @@ class Customers:
                 "an SMTP user needs a password, and a password a user",
                 code="smtp-user-incomplete",
                 hint="give both, or neither",
+            )
+        if smtp_user is not None and not _is_user(smtp_user):
+            raise StoreError(
+                f"{smtp_user!r} cannot be an SMTP user",
+                code="smtp-user-invalid",
+                hint=f"use 1 to {_LONGEST_USER} printable characters, no space at either end",
             )
         if smtp_password is not None and len(smtp_password) < MIN_PASSWORD:
             raise StoreError(
@@ -121,8 +130,11 @@ class Customers:
         return found[0]
 
     def for_from_domain(self, domain: str) -> Customer | None:
-        """Return whose mail from ``domain`` is: the closest listed domain at or above it."""
-        labels = domain.lower().rstrip(".").split(".")
+        """Return whose mail from ``domain`` is: the closest listed domain at or above it.
+
+        What is not a domain is nobody's.
+        """
+        labels = (_canonical(domain) or "").split(".")
         names = [".".join(labels[start:]) for start in range(len(labels) - 1)]
         with self._database.reading() as connection:
             found = {
@@ -220,20 +232,31 @@ def _refuse_taken(
             code="from-domain-taken",
             hint="`linkseal customer list` shows whose",
         )
-    if user and connection.scalar(sa.select(smtp_users.c.name).where(smtp_users.c.name == user)):
+    if user is not None and connection.scalar(
+        sa.select(smtp_users.c.name).where(smtp_users.c.name == user)
+    ):
         raise StoreError(
             f"the SMTP user {user} is taken", code="smtp-user-taken", hint="take another name"
         )
 
 
-def _domain(text: str) -> str:
-    """Return a domain in the one form it is kept in, lower-case A-labels."""
+def _is_user(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST_USER and name.isprintable() and name == name.strip()
+
+
+def _canonical(text: str) -> str | None:
+    """Return a domain in the one form it is kept in, lower-case A-labels; ``None`` for others."""
     name = text.strip().rstrip(".").lower()
     try:
         name = idna.encode(name, uts46=True).decode("ascii") if not name.isascii() else name
     except idna.IDNAError:
-        name = ""
-    if not _DOMAIN.fullmatch(name):
+        return None
+    return name if _DOMAIN.fullmatch(name) else None
+
+
+def _domain(text: str) -> str:
+    name = _canonical(text)
+    if name is None:
         raise StoreError(
             f"{text!r} is not a domain",
             code="from-domain-invalid",

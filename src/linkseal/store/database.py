@@ -55,7 +55,8 @@ class Database:
         """Run a transaction that writes; it is durable on return.
 
         Raises:
-            StoreError: ``database-unavailable``, retryable: nothing was changed.
+            StoreError: ``database-unavailable``, retryable, or ``store-refused``: nothing
+                was changed.
         """
         with _told(), self.engine.begin() as connection:
             yield connection
@@ -77,6 +78,10 @@ class Database:
             StoreError: The database is unreachable, or is of a later version.
         """
         head = ScriptDirectory.from_config(_alembic()).get_current_head()
+        # Most often there is nothing to do, and then no writer is waited for.
+        with self.reading() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == head:
+                return
         with self.transaction() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
             if current == head:
@@ -111,14 +116,20 @@ class Database:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Tell a database that cannot be used in our words."""
+    """Tell a database that refuses or cannot be used in our words."""
     try:
         yield
-    except sa.exc.IntegrityError:
-        raise
-    except sa.exc.DBAPIError as error:
+    except sa.exc.IntegrityError as error:
         raise StoreError(
-            f"the database cannot be used: {error.orig}",
+            f"the database refuses a row: {error.orig}",
+            code="store-refused",
+            hint="what it names is not in the database, or is there already",
+        ) from error
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        # TimeoutError: every connection of the pool is in use.
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        raise StoreError(
+            f"the database cannot be used: {cause}",
             code="database-unavailable",
             hint="free disk space, mend permissions, or see that it runs; then try again",
             retryable=True,
@@ -129,12 +140,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # We begin transactions ourselves (_begin_sqlite); the driver must not.
     connection.isolation_level = None
     for pragma in (
+        f"busy_timeout={_BUSY_MS}",
         "journal_mode=WAL",
         # FULL: the collector deletes a journal segment once its events are committed here,
         # so a commit must be on disk.
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

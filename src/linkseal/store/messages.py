@@ -21,7 +21,8 @@ class Messages:
         """Record a message and its links, all or nothing.
 
         Raises:
-            StoreError: ``database-unavailable``; nothing was recorded.
+            StoreError: ``database-unavailable``, or ``store-refused`` when its customer is not
+                there or the message already is; nothing was recorded.
         """
         with self._database.transaction() as connection:
             connection.execute(
