@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkseal.demo.recipient import read_message
@@ -217,7 +217,12 @@ def test_a_line_is_too_long_past_998_octets(length: int, end: bytes, *, long: bo
         assert has_long_line(data) is long
 
 
-@given(st.lists(st.integers(0, 1100), max_size=8), st.sampled_from([b"\n", b"\r\n"]))
+@settings(max_examples=500)
+@example([0, 998, 0], b"\n")
+@given(
+    st.lists(st.one_of(st.integers(0, 1100), st.integers(996, 1000)), max_size=8),
+    st.sampled_from([b"\n", b"\r\n"]),
+)
 def test_long_lines_are_found_wherever_they_stand(lengths: list[int], end: bytes) -> None:
     data = end.join(b"x" * length for length in lengths)
     assert has_long_line(data) is (max(lengths, default=0) > 998)

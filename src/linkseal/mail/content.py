@@ -144,7 +144,10 @@ def has_long_line(data: bytes) -> bool:
     start = 0
     while len(data) - start > MAX_LINE:
         end = data.rfind(b"\n", start, start + MAX_LINE + 2)
-        if end < 0 or (end == start + MAX_LINE + 1 and data[end - 1] != 0x0D):
+        if end == start + MAX_LINE + 1 and data[end - 1] != 0x0D:
+            # One too far for a line that begins here, unless another ends before.
+            end = data.rfind(b"\n", start, end)
+        if end < 0:
             return True
         start = end + 1
     return False
