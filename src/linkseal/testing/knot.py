@@ -1,0 +1,258 @@
+"""A real Knot DNS on free loopback ports, without root: zones that take signed updates."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdataclass
+import dns.rdatatype
+
+from linkseal.certificates.dns01 import TSIGKey
+from linkseal.errors import ServiceError
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 10.0
+INSTALL_TIMEOUT = 300.0
+_ATTEMPTS = 5
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+_CONFIG = """\
+server:
+    rundir: "{root}"
+    listen: {host}@{port}
+    identity: "{identity}"
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "{root}"
+key:
+  - id: {key.name}
+    algorithm: {key.algorithm}
+    secret: {key.secret}
+  - id: {stranger.name}
+    algorithm: {stranger.algorithm}
+    secret: {stranger.secret}
+acl:
+  - id: updates
+    key: {key.name}
+    action: update
+    update-type: [TXT]
+template:
+  - id: default
+    storage: "{root}"
+    zonefile-sync: -1
+    journal-content: none
+    acl: updates
+zone:
+"""
+_ZONE = """\
+$ORIGIN {zone}.
+$TTL 60
+@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60
+@ NS ns.{zone}.
+ns A {host}
+"""
+
+
+def find_knotd() -> str:
+    """Return the path of ``knotd``; as root on Debian, install it if it is missing.
+
+    Raises:
+        ServiceError: It is not there and cannot be had.
+    """
+    path = os.environ.get("PATH", "") + os.pathsep + _SBIN
+    found = shutil.which("knotd", path=path)
+    apt = shutil.which("apt-get", path=path)
+    if found is None and apt is not None and os.geteuid() == 0:
+        wait = ["-o", f"DPkg::Lock::Timeout={INSTALL_TIMEOUT:.0f}"]
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", "knot"]):
+            subprocess.run(
+                [apt, *wait, *words],
+                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                capture_output=True,
+                timeout=INSTALL_TIMEOUT,
+                check=False,
+            )
+        found = shutil.which("knotd", path=path)
+    if found is None:
+        raise ServiceError(
+            "knotd is not installed",
+            code="knot-missing",
+            hint="install the package knot",
+        )
+    return found
+
+
+class Knot:
+    """Runs ``knotd`` with zones of its own; updates live in memory only.
+
+    A context manager: started on entry, stopped on exit.
+
+    Args:
+        directory: For its configuration, zones and log; made when missing. The path
+            should be short: a control socket stands in it.
+        zones: Zone names, each with more lines of its zone file, relative to the zone.
+
+    Attributes:
+        host: Its address.
+        port: Its port, for UDP and TCP; a free one, known once it is started.
+        key: May change TXT records in every zone.
+        stranger: A key the server knows and allows nothing.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, directory: Path, zones: Mapping[str, Sequence[str]]) -> None:
+        self.port = 0
+        self.key = TSIGKey("linkseal", _secret())
+        self.stranger = TSIGKey("stranger", _secret())
+        self._directory = directory
+        self._zones = zones
+        self._log_file = directory / "knot.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers on both protocols.
+
+        Raises:
+            ServiceError: It did not start; the message ends with its last words.
+        """
+        knotd = find_knotd()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for zone, lines in self._zones.items():
+            text = _ZONE.format(zone=zone, host=self.host) + "".join(f"{line}\n" for line in lines)
+            (self._directory / f"{zone}.zone").write_text(text, encoding="utf-8")
+        for _ in range(_ATTEMPTS):
+            if self._try_to_start(knotd):
+                return
+            # Somebody may have taken the port between the look and the start.
+            self.stop()
+        words = self._log_file.read_text(encoding="utf-8", errors="replace").strip()
+        raise ServiceError(
+            f"knotd did not start: {words[-800:] or 'it said nothing'}",
+            code="service-not-started",
+            hint=f"the whole log is {self._log_file}",
+        )
+
+    def stop(self) -> None:
+        """Stop it; safe to call twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def values(self, name: str) -> set[str]:
+        """Return the TXT values it serves at ``name``.
+
+        Raises:
+            dns.exception.DNSException: It does not answer.
+            OSError: It cannot be reached.
+        """
+        query = dns.message.make_query(name, dns.rdatatype.TXT)
+        answer = dns.query.tcp(query, self.host, timeout=5.0, port=self.port)
+        return {
+            b"".join(record.strings).decode()
+            for records in answer.answer
+            if records.rdtype == dns.rdatatype.TXT
+            for record in records
+        }
+
+    def _try_to_start(self, knotd: str) -> bool:
+        self.port = _free_port(self.host)
+        identity = secrets.token_hex(8)
+        config = _CONFIG.format(
+            root=self._directory,
+            host=self.host,
+            port=self.port,
+            identity=identity,
+            key=self.key,
+            stranger=self.stranger,
+        )
+        for zone in self._zones:
+            config += f'  - domain: {zone}\n    file: "{zone}.zone"\n'
+        file = self._directory / "knot.conf"
+        file.touch(mode=0o600)
+        file.write_text(config, encoding="utf-8")
+        with self._log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [knotd, "-c", str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._answers_as(identity):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _answers_as(self, identity: str) -> bool:
+        """Whether it is this server that answers, not another one on the same port."""
+        query = dns.message.make_query("id.server", dns.rdatatype.TXT, dns.rdataclass.CH)
+        try:
+            answers = [
+                ask(query, self.host, timeout=0.5, port=self.port).answer
+                for ask in (dns.query.tcp, dns.query.udp)
+            ]
+        except (OSError, EOFError, dns.exception.DNSException):
+            return False
+        return all(identity in str(answer) for answer in answers)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+
+def _secret() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _free_port(host: str) -> int:
+    """Return a port that is free for UDP and for TCP."""
+    while True:
+        with (
+            socket.create_server((host, 0)) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind((host, port))
+            except OSError:
+                continue
+            return port
