@@ -565,7 +565,7 @@ def test_a_certificate_that_is_not_for_servers(
 def test_a_missing_intermediate_is_named_with_where_to_get_it() -> None:
     refused = refusal(LEAF.pem, LEAF.key_pem())
     assert refused.code == "certificate-chain-incomplete"
-    assert "ends at CN=leaf: its issuer, CN=Issuing" in refused.message
+    assert "ends at CN=leaf: its issuer, CN=Issuing, is neither uploaded" in refused.message
     assert CA_URL in refused.hint
     # A gap in the middle: what stands beyond it does not help.
     refused = refusal(LEAF.pem + MIDDLE.pem, LEAF.key_pem())
@@ -601,6 +601,7 @@ def test_an_issuer_by_name_only_does_not_link() -> None:
     fake = make("Issuing", MIDDLE, ca=True)
     refused = refusal(LEAF.pem + fake.pem + MIDDLE.pem, LEAF.key_pem())
     assert refused.code == "certificate-chain-incomplete"
+    assert "its issuer, CN=Issuing, was uploaded with another key" in refused.message
 
 
 def test_a_certificate_that_is_no_ca_does_not_link() -> None:

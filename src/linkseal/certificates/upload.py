@@ -28,7 +28,7 @@ from linkseal.certificates.pem import MIN_RSA_BITS, Certificate, parse_certifica
 from linkseal.errors import CertificateError
 
 MAX_BYTES = 1 << 20
-MAX_CERTIFICATES = 10
+MAX_CERTIFICATES = 12
 """Every path through them is tried, so their number is bounded."""
 _MAX_INTERMEDIATES = 5
 _WARN_DAYS = (1, 7, 14, 30)
@@ -119,7 +119,8 @@ def read_upload(
     leaf, private = _pair(certificates, keys, now)
     _refuse_leaf(leaf, now)
     certificate = _parsed(leaf, private)
-    _refuse_names(certificate, leaf, [name.lower().rstrip(".") for name in names])
+    wanted = [name.lower().rstrip(".") for name in names]
+    _refuse_names(certificate, leaf, wanted)
     others = [other for other in certificates if other != leaf]
     origin_ca = _is_origin_ca(leaf)
     if origin_ca:
@@ -129,7 +130,7 @@ def read_upload(
         path: _Path = (leaf,)
     else:
         path = _trusted_path(leaf, others, roots, now)
-        _verify(path, roots, certificate, now)
+        _verify(path, roots, (*wanted, *certificate.names)[0], now)
     return Upload(
         replace(certificate, chain=b"".join(_pem(link) for link in path)),
         (
@@ -403,7 +404,7 @@ def _fault(certificate: x509.Certificate, now: datetime) -> CertificateError | N
         )
     if certificate.not_valid_before_utc > now:
         return CertificateError(
-            f"the certificate {title} is valid from {certificate.not_valid_before_utc.isoformat()}",
+            f"the certificate {title} is not valid before {certificate.not_valid_before_utc.isoformat()}",
             code="certificate-not-yet-valid",
             hint="upload it then; if that time is past, set this machine's clock",
         )
@@ -493,10 +494,11 @@ def _untrusted(path: _Path, others: Sequence[x509.Certificate]) -> CertificateEr
     top = path[-1]
     issuer = _plain(top.issuer.rfc4514_string())
     urls = _issuer_urls(top)
-    if not any(_issued(other, top) for other in (*path, *others)) and urls:
+    if urls and not any(_issued(other, top) for other in (*path, *others)):
+        namesake = any(other.subject == top.issuer for other in others)
+        seen = "was uploaded with another key" if namesake else "is neither uploaded nor trusted"
         return CertificateError(
-            f"the chain ends at {_title(top)}: its issuer, {issuer}, is neither uploaded nor a "
-            "trusted root",
+            f"the chain ends at {_title(top)}: its issuer, {issuer}, {seen}",
             code="certificate-chain-incomplete",
             hint=f"add the issuer's certificate: it is at {urls[0]} "
             "(`openssl x509 -inform der` turns it into PEM)",
@@ -520,9 +522,7 @@ def _issuer_urls(certificate: x509.Certificate) -> list[str]:
     ]
 
 
-def _verify(
-    path: _Path, roots: Sequence[x509.Certificate], certificate: Certificate, now: datetime
-) -> None:
+def _verify(path: _Path, roots: Sequence[x509.Certificate], name: str, now: datetime) -> None:
     """Let the library judge too: it knows name constraints and path lengths (RFC 5280 §6)."""
     some = verification.Criticality.AGNOSTIC
     anything = verification.ExtensionPolicy.permit_all()
@@ -536,7 +536,7 @@ def _verify(
         )
     )
     # Every name of the leaf is held against the constraints, whichever is asked for.
-    host = certificate.names[0].replace("*", "x", 1)
+    host = name.replace("*", "x", 1)
     try:
         builder.build_server_verifier(x509.DNSName(host)).verify(path[0], list(path[1:]))
     except (verification.VerificationError, ValueError) as error:
