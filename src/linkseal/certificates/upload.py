@@ -404,7 +404,8 @@ def _fault(certificate: x509.Certificate, now: datetime) -> CertificateError | N
         )
     if certificate.not_valid_before_utc > now:
         return CertificateError(
-            f"the certificate {title} is not valid before {certificate.not_valid_before_utc.isoformat()}",
+            f"the certificate {title} is not valid before "
+            f"{certificate.not_valid_before_utc.isoformat()}",
             code="certificate-not-yet-valid",
             hint="upload it then; if that time is past, set this machine's clock",
         )
