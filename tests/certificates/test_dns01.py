@@ -15,6 +15,7 @@ from pathlib import Path
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rrset
 import dns.tsig
 import pytest
 from hypothesis import given
@@ -288,11 +289,10 @@ def test_every_refusal_keeps_its_reason_signed_or_not(
         (dns.rcode.BADSIG, "BADSIG", "secret"),
         (dns.rcode.BADKEY, "BADKEY", "TSIG key"),
         (dns.rcode.BADTIME, "BADTIME", "clocks"),
+        (999, "999", "log of the DNS server"),
     ],
 )
-def test_a_fault_of_the_signature_is_told_by_its_own_name(
-    fault: dns.rcode.Rcode, said: str, hint: str
-) -> None:
+def test_a_fault_of_the_signature_is_told_by_its_own_name(fault: int, said: str, hint: str) -> None:
     with scripted(reply(dns.rcode.NOTAUTH, fault=fault)) as port:
         error = refusal(lambda: update_at(port).publish(BASE, "v"))
     assert error.code == "dns-update-refused"
@@ -478,10 +478,44 @@ def test_another_value_is_not_the_value(knot: Knot, provider: DNSProvider) -> No
     provider.publish(f"other.{BASE}", "one")
     error = refusal(
         lambda: wait_until_visible(
-            f"other.{BASE}", "two", deadline=time.monotonic(), resolver=resolver_at(knot)
+            f"other.{BASE}", "two", deadline=time.monotonic() + 0.5, resolver=resolver_at(knot)
         )
     )
     assert error.message.endswith(f"by {knot.host}:{knot.port} (it has other values)")
+
+
+def test_many_silent_servers_cost_no_more_than_the_deadline(knot: Knot) -> None:
+    with scripted(silence, silence) as mute:
+        servers = [(f"127.0.0.{number}", mute) for number in range(1, 40)]
+        began = time.monotonic()
+        error = refusal(
+            lambda: wait_until_visible(BASE, "v", deadline=began + 0.5, servers=servers)
+        )
+        took = time.monotonic() - began
+    assert took < 3
+    assert error.message.endswith(f"127.0.0.39:{mute} (not asked in time)")
+
+
+def test_servers_without_an_address_are_told() -> None:
+    records = {"SOA": "ns.x.example. h.x.example. 1 60 60 60 60", "NS": "ns.x.example."}
+
+    def script(query: dns.message.Message) -> bytes:
+        answer = dns.message.make_response(query)
+        kind = query.question[0].rdtype.name
+        if kind in records:
+            record = dns.rrset.from_text(query.question[0].name, 60, "IN", kind, records[kind])
+            answer.answer.append(record)
+        return answer.to_wire()
+
+    with scripted(script) as port:
+        resolver = Resolver((("127.0.0.1", port),))
+        error = refusal(
+            lambda: wait_until_visible(
+                "x.example", "v", deadline=time.monotonic() + 5, resolver=resolver
+            )
+        )
+    assert (error.code, error.retryable) == ("dns-lookup-failed", True)
+    assert error.message == "the servers of the zone x.example are not to be found"
 
 
 def test_a_delegation_does_not_lead_us_into_private_networks(knot: Knot) -> None:
@@ -597,7 +631,7 @@ def test_a_hook_that_leaves_something_running_is_done_when_it_is(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", [None, 0o644])
-def test_a_hook_that_cannot_be_run_is_told(tmp_path: Path, mode: int | None) -> None:
+def test_a_hook_that_cannot_be_run_is_told_by_its_path(tmp_path: Path, mode: int | None) -> None:
     file = tmp_path / "hook"
     if mode is not None:
         file.write_text("#!/bin/sh\n")
@@ -606,3 +640,7 @@ def test_a_hook_that_cannot_be_run_is_told(tmp_path: Path, mode: int | None) -> 
     assert (error.code, error.retryable) == ("dns-hook-unusable", False)
     assert str(file) in error.message
     assert "full path" in error.hint
+
+
+def test_a_hook_without_a_program_is_told_at_once() -> None:
+    assert refusal(lambda: ExecHook([])).code == "dns-hook-unusable"

@@ -173,12 +173,11 @@ class DynamicUpdate:
         """Return the server's answer, once it says yes and has signed it."""
         wire = query.to_wire()
         answer = self._send(query, wire)
-        error, rcode = dns.rcode.Rcode.make(answer.tsig_error or 0), answer.rcode()
         # RFC 8945 §5.2: a fault of the signature stands in the TSIG, beside NOTAUTH.
-        verdict = error if error != dns.rcode.NOERROR else rcode
+        verdict = dns.rcode.Rcode.make(answer.tsig_error or answer.rcode())
         if verdict not in (dns.rcode.NOERROR, *fine):
             passing = verdict == dns.rcode.SERVFAIL
-            said = dns.rcode.to_text(verdict, tsig=verdict is error)
+            said = dns.rcode.to_text(verdict, tsig=bool(answer.tsig_error))
             raise CertificateError(
                 f"the DNS server {self._where} refused {what}: {said}",
                 code="dns-update-failed" if passing else "dns-update-refused",
@@ -201,7 +200,7 @@ class DynamicUpdate:
     def _send(self, query: dns.message.Message, wire: bytes) -> dns.message.Message:
         try:
             places = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
-        except OSError as fault:
+        except (OSError, UnicodeError) as fault:
             raise self._unreachable(fault) from fault
         last: Exception = OSError("it has no address")
         for family, _, _, _, place in places:
@@ -244,9 +243,18 @@ class ExecHook:
     Args:
         argv: The program and its first arguments.
         timeout: Seconds until it and everything it started in its group is killed.
+
+    Raises:
+        CertificateError: ``dns-hook-unusable``: there is no program.
     """
 
     def __init__(self, argv: Sequence[str], *, timeout: float = 120.0) -> None:
+        if not argv:
+            raise CertificateError(
+                "the DNS hook has no program",
+                code="dns-hook-unusable",
+                hint="give the program and its arguments as a list",
+            )
         self._argv = tuple(argv)
         self._timeout = timeout
 
@@ -326,28 +334,32 @@ class Resolver:
         Raises:
             CertificateError: ``dns-lookup-failed``: DNS did not say.
         """
-        found = self._lookup(_name(name), dns.rdatatype.CNAME)
+        found = self._lookup(_name(name), dns.rdatatype.CNAME, self.timeout)
         return None if found is None else _text(found[0].target)
 
-    def authorities(self, owner: str) -> list[tuple[str, int]]:
+    def authorities(self, owner: str, *, deadline: float) -> list[tuple[str, int]]:
         """Return the addresses of all servers of the zone that holds ``owner``.
 
-        Addresses of a family this machine has no route for are left out.
+        Left out are servers without an address, and addresses of a family this machine
+        has no route for.
+
+        Args:
+            owner: A name in the zone.
+            deadline: When to give up, on :func:`time.monotonic`.
 
         Raises:
             CertificateError: ``dns-lookup-failed``: DNS did not say, or no server is left.
         """
-        with _lookup_errors(f"the zone of {owner}"):
+        with _lookup_errors(f"zone of {owner}"):
             zone = dns.resolver.zone_for_name(
-                _name(owner), resolver=self._stub(), lifetime=self.timeout
+                _name(owner), resolver=self._stub(), lifetime=self._seconds(deadline)
             )
-        hosts = self._lookup(zone, dns.rdatatype.NS) or ()
-        found = {
-            record.address
-            for host in hosts
-            for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)
-            for record in self._lookup(host.target, kind) or ()
-        }
+        found: set[str] = set()
+        for host in self._lookup(zone, dns.rdatatype.NS, self._seconds(deadline)) or ():
+            for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
+                with contextlib.suppress(CertificateError):
+                    records = self._lookup(host.target, kind, self._seconds(deadline))
+                    found.update(record.address for record in records or ())
         allowed = {address for address in found if self.private_networks or _is_public(address)}
         servers = [(address, self.authority_port) for address in sorted(allowed)]
         routed = [server for server in servers if _has_route(*server)]
@@ -361,11 +373,16 @@ class Resolver:
             )
         return routed
 
-    def _lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> list[Any] | None:
+    def _seconds(self, deadline: float) -> float:
+        return max(min(self.timeout, deadline - time.monotonic()), 0.0)
+
+    def _lookup(
+        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, seconds: float
+    ) -> list[Any] | None:
         """Return the records, whose fields depend on ``kind``; None when there are none."""
         with _lookup_errors(f"{dns.rdatatype.to_text(kind)} of {_text(name)}"):
             try:
-                return list(self._stub().resolve(name, kind, lifetime=self.timeout))
+                return list(self._stub().resolve(name, kind, lifetime=seconds))
             except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
                 return None
 
@@ -419,8 +436,7 @@ def wait_until_visible(
     Args:
         owner: The name from :func:`challenge_owner`.
         value: The published TXT value.
-        deadline: When to give up, on :func:`time.monotonic`; each server is asked at
-            least once, for at least a moment.
+        deadline: When to give up, on :func:`time.monotonic`.
         servers: Address and port of the servers to ask; None finds them.
         resolver: Finds them; None is the system's.
         every: Seconds between two rounds.
@@ -430,20 +446,20 @@ def wait_until_visible(
             show it, and what each said. ``dns-lookup-failed``: the servers cannot be found.
     """
     name = _name(owner)
-    if servers is None:
-        servers = (resolver or Resolver()).authorities(owner)
-    missing = dict.fromkeys(servers, "")
-    while True:
+    if not servers:
+        servers = (resolver or Resolver()).authorities(owner, deadline=deadline)
+    missing = dict.fromkeys(servers, "not asked in time")
+    while missing and time.monotonic() < deadline:
         for server in list(missing):
-            seconds = min(_ASK_SECONDS, max(deadline - time.monotonic(), 0.2))
-            missing[server] = _what_is_wrong(name, value, server, seconds)
+            # A hundred servers that do not answer must not cost more than the deadline.
+            if (left := deadline - time.monotonic()) > 0:
+                seconds = min(_ASK_SECONDS, left)
+                missing[server] = _what_is_wrong(name, value, server, seconds)
         missing = {server: wrong for server, wrong in missing.items() if wrong}
-        if not missing:
-            return
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        time.sleep(min(every, left))
+        if missing:
+            time.sleep(max(min(every, deadline - time.monotonic()), 0.0))
+    if not missing:
+        return
     told = ", ".join(f"{Address(*server)} ({wrong})" for server, wrong in missing.items())
     raise CertificateError(
         f"the challenge at {owner} is not shown by {told}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
 import shutil
@@ -32,7 +33,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 _CONFIG = """\
 server:
-    rundir: "{root}"
+    rundir: "."
     listen: {host}@{port}
     identity: "{identity}"
     udp-workers: 1
@@ -42,7 +43,7 @@ log:
   - target: stderr
     any: info
 database:
-    storage: "{root}"
+    storage: "."
 key:
   - id: {key.name}
     algorithm: {key.algorithm}
@@ -57,7 +58,7 @@ acl:
     update-type: [TXT]
 template:
   - id: default
-    storage: "{root}"
+    storage: "."
     zonefile-sync: -1
     journal-content: none
     acl: updates
@@ -84,13 +85,14 @@ def find_knotd() -> str:
     if found is None and apt is not None and os.geteuid() == 0:
         wait = ["-o", f"DPkg::Lock::Timeout={INSTALL_TIMEOUT:.0f}"]
         for words in (["update"], ["install", "--yes", "--no-install-recommends", "knot"]):
-            subprocess.run(
-                [apt, *wait, *words],
-                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                capture_output=True,
-                timeout=INSTALL_TIMEOUT,
-                check=False,
-            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [apt, *wait, *words],
+                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                    capture_output=True,
+                    timeout=INSTALL_TIMEOUT,
+                    check=False,
+                )
         found = shutil.which("knotd", path=path)
     if found is None:
         raise ServiceError(
@@ -107,8 +109,7 @@ class Knot:
     A context manager: started on entry, stopped on exit.
 
     Args:
-        directory: For its configuration, zones and log; made when missing. The path
-            should be short: a control socket stands in it.
+        directory: For its configuration, zones and log; made when missing.
         zones: Zone names, each with more lines of its zone file, relative to the zone.
 
     Attributes:
@@ -185,7 +186,6 @@ class Knot:
         self.port = _free_port(self.host)
         identity = secrets.token_hex(8)
         config = _CONFIG.format(
-            root=self._directory,
             host=self.host,
             port=self.port,
             identity=identity,
@@ -199,7 +199,8 @@ class Knot:
         file.write_text(config, encoding="utf-8")
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [knotd, "-c", str(file)],
+                [knotd, "-c", file.name],
+                cwd=self._directory,  # its control socket's path must be short
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
