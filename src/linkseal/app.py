@@ -31,7 +31,6 @@ from linkseal.edge.worker import WorkerSetup, run_worker
 from linkseal.errors import LinksealError, ServiceError
 from linkseal.events.collector import run_collector
 from linkseal.intake.proxy import run_proxy
-from linkseal.journal import list_segments
 from linkseal.listeners import bound_address, listen
 from linkseal.ops import forget_process, run_ops
 from linkseal.store import Store
@@ -193,8 +192,6 @@ class Service:
 
     def _parts(self) -> list[Part]:
         config = self._config
-        # No worker of another service lives, so every segment here now is closed for good.
-        closed = frozenset(list_segments(config.journal_dir))
         parts = [
             Part(
                 "collector",
@@ -203,7 +200,6 @@ class Service:
                     config.journal_dir,
                     config.store.collect_interval,
                     stop_fd,
-                    closed,
                 ),
                 stage=1,
             )

@@ -147,6 +147,12 @@ class JournalConfig(Section):
     retry_seconds: float = Field(
         1.0, gt=0, description="Seconds between tries to write a journal that failed."
     )
+    patience_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Seconds recipients wait for a disk that hangs; then they are answered "
+        "although their hits are only in memory.",
+    )
 
 
 class StoreConfig(Section):

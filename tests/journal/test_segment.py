@@ -24,6 +24,7 @@ from linkseal.journal import (
     SegmentWriter,
     decode_batch,
     encode_batch,
+    is_closed,
     list_segments,
     read_rows,
     remove_segment,
@@ -110,6 +111,23 @@ def test_a_worker_starts_a_new_segment_each_time_and_keeps_its_number_rising(
         (0, 2),
         (1, 1),
     ]
+
+
+def test_a_segment_is_closed_once_its_writer_is_gone_however_it_went(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path, 0)
+    assert not is_closed(tmp_path, writer.name)
+    writer.close()
+    assert is_closed(tmp_path, writer.name)
+    with subprocess.Popen(
+        [sys.executable, "-c", APPEND_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (_, living) = list_segments(tmp_path)
+        assert not is_closed(tmp_path, living)
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.read()
+    assert is_closed(tmp_path, living)
 
 
 def test_a_removed_segment_leaves_no_file(tmp_path: Path) -> None:

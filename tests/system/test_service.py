@@ -237,7 +237,9 @@ def test_the_disk_refusing_the_journal_loses_no_redirect_and_no_event(
             return False
 
     assert eventually(clicked)
-    assert [line for line in service.log() if line.get("code") == "journal-unwritable"]
+    assert eventually(
+        lambda: any(line.get("code") == "journal-unwritable" for line in service.log())
+    )
     journal.unlink()
     away.rename(journal)
     assert eventually(lambda: len(events(service)) == 2)

@@ -6,7 +6,7 @@ when writes follow each other closely, the next begins as soon as :data:`GATHER_
 or :data:`GATHER_SECONDS` after the last began. The write happens in a thread (SQLite
 leaves the interpreter's lock while it waits for the disk).
 
-When the journal cannot be written, or a write hangs for :data:`PATIENCE` seconds,
+When the journal cannot be written, or a write hangs for ``journal.patience_seconds``,
 recipients are answered at once all the same: a redirect matters more than its record.
 The hits wait in memory, bounded, and are written to a new segment as soon as one can be
 made.
@@ -37,8 +37,6 @@ from linkseal.journal import Batch, Hit, SegmentWriter
 
 GATHER_HITS: Final = 128
 GATHER_SECONDS: Final = 0.005
-PATIENCE: Final = 2.0
-"""Seconds recipients wait for a write that hangs."""
 _RETRY_BATCH: Final = 1000
 """Hits in one batch when what came during an outage is written."""
 _LOG_EVERY: Final = 60
@@ -128,7 +126,8 @@ class Recorder:
 
     def look(self) -> None:
         """Answer those who waited too long for a write that hangs; call about once a second."""
-        if self._writing and not self.failing and self._loop.time() > self._started + PATIENCE:
+        patience = self._config.patience_seconds
+        if self._writing and not self.failing and self._loop.time() > self._started + patience:
             self.failures += 1
             self._answered = len(self._answered_after)
             self._fail_open()

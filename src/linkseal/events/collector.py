@@ -13,8 +13,6 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection
-from itertools import pairwise
 from pathlib import Path
 
 import structlog
@@ -26,6 +24,7 @@ from linkseal.journal import (
     Row,
     SegmentName,
     decode_batch,
+    is_closed,
     list_segments,
     read_rows,
     remove_segment,
@@ -48,16 +47,11 @@ class Collector:
     Args:
         store: Where events go.
         journal_dir: Where the edge workers' segments are.
-        closed: Segments known to be closed besides those a later one follows: what was
-            there before this service's workers started.
     """
 
-    def __init__(
-        self, store: Store, journal_dir: Path, closed: Collection[SegmentName] = ()
-    ) -> None:
+    def __init__(self, store: Store, journal_dir: Path) -> None:
         self._store = store
         self._directory = journal_dir
-        self._closed = closed
         self._unreadable: dict[SegmentName, float] = {}
 
     def run_once(self) -> int:
@@ -69,14 +63,13 @@ class Collector:
         """
         names = list_segments(self._directory)
         positions = self._store.events.positions()
-        followed = {earlier for earlier, later in pairwise(names) if earlier.slot == later.slot}
         stored = 0
         whole = True
         for name in names:
-            # Whether it is closed must be known before it is read to its end: a row
-            # appended in between would be unlinked unread.
-            closed = name in followed or name in self._closed
             try:
+                # Whether it is closed must be known before it is read to its end: a row
+                # appended in between would be unlinked unread.
+                closed = is_closed(self._directory, name)
                 stored += self._collect(name, positions.get(name.uid, 0), closed=closed)
                 if closed:
                     remove_segment(self._directory, name)
@@ -139,7 +132,6 @@ def run_collector(
     journal_dir: Path,
     interval: float,
     stop_fd: int,
-    closed: Collection[SegmentName] = (),
 ) -> None:
     """Collect until told to stop: the body of the collector's process.
 
@@ -151,14 +143,13 @@ def run_collector(
         journal_dir: The journal directory.
         interval: Seconds between looks at an idle journal.
         stop_fd: Read end of the supervisor's pipe.
-        closed: See :class:`Collector`.
     """
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     with Store.open(store_url, migrate=False) as store:
-        collector = Collector(store, journal_dir, closed)
+        collector = Collector(store, journal_dir)
         pause = interval
         while not select.select([wake_read, stop_fd], [], [], pause)[0]:
             pause = interval if _try(collector) else min(pause * 2, LONGEST_PAUSE)

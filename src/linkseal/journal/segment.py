@@ -3,10 +3,11 @@
 Each edge worker writes its own segments, one at a time; a segment is a log of records,
 one a batch, each appended by one ``O_DSYNC`` write, so a batch that was appended is on
 disk. A worker never reopens a segment: it starts a new one when it starts, when the
-current one is full and after a fault. So a segment has one writer for life, and once
-a later segment of the same worker exists it is closed for good. The collector reads
-segments and, when a closed one is stored whole, unlinks it: that reclaims the space
-without the two ever waiting for each other.
+current one is full and after a fault. So a segment has one writer for life, which holds
+a lock on it (``flock``) that ends with the writer, however that dies: a segment nobody
+has locked is closed for good. The collector reads segments and, when a closed one is
+stored whole, unlinks it: that reclaims the space without the two ever waiting for each
+other.
 
 Record: ``MAGIC``, the row's length and its CRC-32 (both little-endian, 4 bytes), the row.
 Names: ``edge-<slot>-<sequence>-<uid>.journal``. The uid is random and stands in every
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -34,6 +36,7 @@ from linkseal.journal.hit import Batch, Hit, encode_batch
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """A segment is full past this many bytes."""
 MAGIC: Final = b"LSJ\x01"
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 _HEADER: Final = struct.Struct("<4sII")
 _NAME = re.compile(r"edge-(\d+)-(\d{8})-([0-9a-f]{16})\.journal")
 
@@ -73,6 +76,23 @@ def list_segments(directory: Path) -> list[SegmentName]:
     return sorted(name for name in names if name is not None)
 
 
+def is_closed(directory: Path, name: SegmentName) -> bool:
+    """Whether a segment's writer is gone, so that nothing will be appended any more.
+
+    Raises:
+        JournalError: The file cannot be read.
+    """
+    path = directory / name.file_name
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return True
+
+
 def remove_segment(directory: Path, name: SegmentName) -> None:
     """Unlink a segment; a missing one is fine.
 
@@ -107,16 +127,28 @@ class SegmentWriter:
         self.path = directory / self.name.file_name
         self.bytes_written = 0
         self._rows = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
+        self._file = -1
         try:
-            self._file = os.open(self.path, flags, 0o600)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        try:
+            while not self._has_file():
+                self.close()
+                self._file = os.open(self.path, _FLAGS, 0o600)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
             _sync_directory(directory)
         except OSError as error:
             self.close()
             raise _unwritable(self.path, error) from error
+
+    def _has_file(self) -> bool:
+        """Whether the file that was locked is the segment.
+
+        A collector may have taken it for a closed one, and unlinked it, before it was locked.
+        """
+        if self._file < 0:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     @property
     def full(self) -> bool:
