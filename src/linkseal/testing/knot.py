@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 _CONFIG = """\
 server:
-    rundir: "."
+    rundir: "{run}"
     listen: {host}@{port}
     identity: "{identity}"
     udp-workers: 1
@@ -129,6 +130,7 @@ class Knot:
         self._zones = zones
         self._log_file = directory / "knot.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._run: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers on both protocols.
@@ -165,6 +167,8 @@ class Knot:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._run is not None:
+            self._run.cleanup()
 
     def values(self, name: str) -> set[str]:
         """Return the TXT values it serves at ``name``.
@@ -185,7 +189,10 @@ class Knot:
     def _try_to_start(self, knotd: str) -> bool:
         self.port = _free_port(self.host)
         identity = secrets.token_hex(8)
+        # Not in the directory: the path of the control socket there must be short (108 bytes).
+        self._run = tempfile.TemporaryDirectory(prefix="knot-")
         config = _CONFIG.format(
+            run=self._run.name,
             host=self.host,
             port=self.port,
             identity=identity,
@@ -200,7 +207,7 @@ class Knot:
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 [knotd, "-c", file.name],
-                cwd=self._directory,  # its control socket's path must be short
+                cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
