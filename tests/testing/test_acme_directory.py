@@ -298,24 +298,6 @@ def test_another_accounts_order_is_not_shown(authority: Authority) -> None:
     assert caught.value.code in {"unauthorized", "malformed"}
 
 
-def test_a_nonce_is_good_once(authority: Authority) -> None:
-    if authority.bundle is not True:
-        pytest.skip("plain requests trust the system's authorities only")
-    who = account(authority)
-    fresh = requests.head(who.directory["newNonce"], timeout=10).headers["Replay-Nonce"]
-    order = raw(
-        who,
-        who.directory["newOrder"],
-        b'{"identifiers":[{"type":"dns","value":"a.example"}]}',
-        nonce=decode_b64jose(fresh),
-    )
-    assert order.status_code == 201
-    again = raw(who, order.headers["Location"], nonce=decode_b64jose(fresh))
-    assert code(again) == (400, "badNonce")
-    retry = raw(who, order.headers["Location"], nonce=decode_b64jose(again.headers["Replay-Nonce"]))
-    assert retry.json()["status"] == "pending"
-
-
 # What ours records, checks and offers beside.
 
 
@@ -450,6 +432,36 @@ def test_a_wrong_key_nonce_or_url_is_refused(ca: AcmeDirectory) -> None:
     assert code(raw(who, url, nonce=b"made up")) == (400, "badNonce")
     assert code(raw(who, url, signed_url=ca.url)) == (401, "unauthorized")
     assert code(raw(who, url, kid=f"{ca.url}/account/9")) == (400, "accountDoesNotExist")
+
+
+def test_a_nonce_is_good_once(ca: AcmeDirectory) -> None:
+    who = account(ca)
+    fresh = requests.head(who.directory["newNonce"], timeout=10).headers["Replay-Nonce"]
+    order = raw(
+        who,
+        who.directory["newOrder"],
+        b'{"identifiers":[{"type":"dns","value":"a.example"}]}',
+        nonce=decode_b64jose(fresh),
+    )
+    assert order.status_code == 201
+    again = raw(who, order.headers["Location"], nonce=decode_b64jose(fresh))
+    assert code(again) == (400, "badNonce")
+    retry = raw(who, order.headers["Location"], nonce=decode_b64jose(again.headers["Replay-Nonce"]))
+    assert retry.json()["status"] == "pending"
+
+
+def test_a_header_outside_the_signature_is_refused(ca: AcmeDirectory) -> None:
+    who = account(ca)
+    url = who.new_order(csr(NAME)).uri
+    fresh = requests.head(who.directory["newNonce"], timeout=10).headers["Replay-Nonce"]
+    inside = jws.JWS.sign(b"", key_of(who), jwa.ES256, None, url, account_url(who))
+    loose = {**inside.to_json(), "header": {"nonce": fresh}}
+    assert code(post(url, json.dumps(loose))) == (400, "malformed")
+
+
+def test_a_payload_that_is_no_object_is_refused(ca: AcmeDirectory) -> None:
+    who = account(ca)
+    assert code(raw(who, who.directory["newOrder"], b"[1]")) == (400, "malformed")
 
 
 def test_an_algorithm_that_proves_nothing_is_refused(ca: AcmeDirectory) -> None:
@@ -606,6 +618,15 @@ def test_a_validation_that_cannot_connect_is_a_connection_problem(ca: AcmeDirect
     assert (one.status, one.error.code) == ("invalid", "connection")
 
 
+def test_looking_at_a_challenge_does_not_begin_it(ca: AcmeDirectory) -> None:
+    who = account(ca)
+    url = who.new_order(csr(NAME)).authorizations[0].body.challenges[0].uri
+    assert raw(who, url).json()["status"] == "pending"
+    assert raw(who, url, b"{}").json()["status"] == "valid"
+    ca.validate = lambda *_: Problem("dns", "asked again")
+    assert raw(who, url, b"{}").json()["status"] == "valid"
+
+
 def test_one_bad_name_spoils_the_order(ca: AcmeDirectory) -> None:
     ca.validate = lambda name, *_: Problem("dns", "NXDOMAIN") if name == "b.example" else None
     who = account(ca)
@@ -706,6 +727,8 @@ def test_an_order_stays_processing_so_long(ca: AcmeDirectory, broken: Problem | 
     order = who.new_order(csr(NAME))
     answer(who, order)
     assert who.begin_finalization(order).body.status == messages.STATUS_PROCESSING
+    early = raw(who, ca.url.replace("directory", "certificate/0"))
+    assert code(early) == (404, "malformed")
     polls = [who._post_as_get(order.uri) for _ in range(3)]
     end = "invalid" if broken else "valid"
     assert [one.json()["status"] for one in polls] == ["processing", "processing", end]

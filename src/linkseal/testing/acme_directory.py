@@ -41,6 +41,7 @@ from josepy.jwk import JWK, JWKOct
 _SIGNATURES = (RS256, ES256, ES384, ES512)
 _UNREADABLE = (JoseError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
 _REASONS = frozenset(range(11)) - {7}  # RFC 5280 §5.3.1
+_PENDING_LIFE = timedelta(days=7)
 _CA_LIFE = timedelta(days=3650)
 _CA_USAGE, _LEAF_USAGE = (
     x509.KeyUsage(
@@ -97,6 +98,7 @@ class Request(NamedTuple):
 class Authorization:
     """What stands between an account and one name; its challenges share the token."""
 
+    place: str
     name: str
     wildcard: bool
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -122,6 +124,7 @@ class Order:
         certificate: PEM chain, leaf first; empty until it is issued.
     """
 
+    number: int
     identifiers: tuple[str, ...]
     replaces: str
     profile: str
@@ -200,8 +203,9 @@ class AcmeDirectory:
         external_account: (key id, base64url HMAC key) that a new account must be bound to.
         validate: Called with name, challenge type, token and key authorization (RFC 8555
             §8.1), in a thread of its own; returns the problem, or None if all is well.
-            An OSError it raises is the problem ``connection``.
-        windows: Renewal windows by ARI id; by default they begin at two thirds of the life.
+            An OSError it raises is the problem ``connection``; any other error is printed,
+            and the client hung up on.
+        windows: Renewal windows by ARI id, aware; by default from two thirds of the life on.
         ask_again: Retry-After of renewal information, seconds.
         break_order: Orders turn invalid with this problem when they are finalized.
         damage_certificate: Whether a certificate is downloaded as garbage.
@@ -227,6 +231,7 @@ class AcmeDirectory:
         self._authority = _Authority()
         self.root_pem = self._authority.root_pem
         self._accounts: dict[str, tuple[JWK, list[str]]] = {}
+        self._certificates: dict[str, tuple[x509.Certificate, Order]] = {}
         self._nonces: set[bytes] = set()
         self._rejections = self._drops = self._processing = 0
         self._delay = 0.0
@@ -361,12 +366,9 @@ class AcmeDirectory:
         return answer.having("Retry-After", str(self.ask_again))
 
     def _issued(self, name: str) -> tuple[x509.Certificate, Order]:
-        for order in self.orders:
-            if order.certificate:
-                certificate = x509.load_pem_x509_certificate(order.certificate)
-                if certificate_id(certificate) == name:
-                    return certificate, order
-        raise _RefusedError(404, "malformed", f"no certificate {name} was issued here")
+        if name not in self._certificates:
+            raise _RefusedError(404, "malformed", f"no certificate {name} was issued here")
+        return self._certificates[name]
 
     def _post(self, path: str, content_type: str, body: bytes) -> _Answer:
         if content_type != "application/jose+json":
@@ -388,15 +390,14 @@ class AcmeDirectory:
             case ["revoke-cert"]:
                 return self._revoke(signed)
             case ["order", number]:
-                return self._poll(number, self._order(signed, number))
+                return self._poll(self._order(signed, number))
             case ["authz", number, index]:
-                return _json(200, self._authorization_document(signed, number, index))
+                one = self._authorization(self._order(signed, number), index)
+                return _json(200, self._authorization_document(one))
             case ["finalize", number]:
-                return self._finalize(signed, number)
+                return self._finalize(signed, self._order(signed, number))
             case ["certificate", number]:
-                chain = self._order(signed, number).certificate
-                kind = "application/pem-certificate-chain"
-                return _Answer(200, _DAMAGED if self.damage_certificate else chain, kind)
+                return self._download(self._order(signed, number))
         raise _RefusedError(404, "malformed", f"there is no /{'/'.join(parts)}")
 
     def _signed(self, path: str, body: bytes) -> _Signed:
@@ -482,10 +483,14 @@ class AcmeDirectory:
         replaces = signed.fields.get("replaces", "")
         if replaces:
             self._check_replaces(replaces, names, signed.account)
-        wanted = tuple(Authorization(name.removeprefix("*."), name[:2] == "*.") for name in names)
-        self.orders.append(Order(names, replaces, profile, signed.account, wanted))
-        number = str(len(self.orders) - 1)
-        answer = _json(201, self._order_document(number, self.orders[-1]))
+        number = len(self.orders)
+        wanted = tuple(
+            Authorization(f"{number}/{index}", name.removeprefix("*."), name.startswith("*."))
+            for index, name in enumerate(names)
+        )
+        order = Order(number, names, replaces, profile, signed.account, wanted)
+        self.orders.append(order)
+        answer = _json(201, self._order_document(order))
         return answer.having("Location", f"{self._base}/order/{number}")
 
     def _check_replaces(self, replaces: str, names: tuple[str, ...], account: str) -> None:
@@ -504,57 +509,49 @@ class AcmeDirectory:
             raise _RefusedError(403, "unauthorized", "this is another account's")
         return order
 
-    def _order_document(self, number: str, order: Order) -> dict[str, object]:
-        count = range(len(order.authorizations))
+    def _order_document(self, order: Order) -> dict[str, object]:
         document: dict[str, object] = {
             "status": order.status,
-            "expires": _rfc3339(datetime.now(UTC) + timedelta(days=7)),
+            "expires": _rfc3339(datetime.now(UTC) + _PENDING_LIFE),
             "identifiers": [{"type": "dns", "value": name} for name in order.identifiers],
-            "authorizations": [f"{self._base}/authz/{number}/{index}" for index in count],
-            "finalize": f"{self._base}/finalize/{number}",
+            "authorizations": [f"{self._base}/authz/{one.place}" for one in order.authorizations],
+            "finalize": f"{self._base}/finalize/{order.number}",
         }
         if order.status == "valid":
-            document["certificate"] = f"{self._base}/certificate/{number}"
-        if order.error is not None and order.status == "invalid":
+            document["certificate"] = f"{self._base}/certificate/{order.number}"
+        if order.status == "invalid" and order.error is not None:
             document["error"] = order.error.document(403)
         # RFC 9773 §5: an accepted ``replaces`` is shown in the order.
         asked = {"replaces": order.replaces, "profile": order.profile}
         return {**document, **{name: value for name, value in asked.items() if value}}
 
-    def _poll(self, number: str, order: Order) -> _Answer:
+    def _poll(self, order: Order) -> _Answer:
         if order.status == "processing":
             order.polls -= 1
             if order.polls < 0:
                 order.status = "valid" if order.error is None else "invalid"
-        answer = _json(200, self._order_document(number, order))
+        answer = _json(200, self._order_document(order))
         return answer.having("Retry-After", "1") if order.status == "processing" else answer
 
-    def _authorization(self, signed: _Signed, number: str, index: str) -> Authorization:
-        wanted = self._order(signed, number).authorizations
-        if not index.isdecimal() or int(index) >= len(wanted):
-            raise _RefusedError(404, "malformed", f"there is no authorization {index}")
-        return wanted[int(index)]
+    def _authorization(self, order: Order, index: str) -> Authorization:
+        for one in order.authorizations:
+            if one.place == f"{order.number}/{index}":
+                return one
+        raise _RefusedError(404, "malformed", f"there is no authorization {index}")
 
-    def _authorization_document(
-        self, signed: _Signed, number: str, index: str
-    ) -> dict[str, object]:
-        one = self._authorization(signed, number, index)
+    def _authorization_document(self, one: Authorization) -> dict[str, object]:
         document: dict[str, object] = {
             "identifier": {"type": "dns", "value": one.name},
             "status": "pending" if one.status == "processing" else one.status,
-            "expires": _rfc3339(datetime.now(UTC) + timedelta(days=7)),
-            "challenges": [
-                self._challenge_document(one, number, index, kind) for kind in one.kinds
-            ],
+            "expires": _rfc3339(datetime.now(UTC) + _PENDING_LIFE),
+            "challenges": [self._challenge_document(one, kind) for kind in one.kinds],
         }
         return {**document, "wildcard": True} if one.wildcard else document
 
-    def _challenge_document(
-        self, one: Authorization, number: str, index: str, kind: str
-    ) -> dict[str, object]:
+    def _challenge_document(self, one: Authorization, kind: str) -> dict[str, object]:
         document: dict[str, object] = {
             "type": kind,
-            "url": f"{self._base}/challenge/{number}/{index}/{kind}",
+            "url": f"{self._base}/challenge/{one.place}/{kind}",
             "token": one.token,
             "status": one.status if one.tried == kind else "pending",
         }
@@ -567,9 +564,10 @@ class AcmeDirectory:
     def _challenge(self, signed: _Signed, number: str, index: str, kind: str) -> _Answer:
         with self._lock:
             order = self._order(signed, number)
-            one = self._authorization(signed, number, index)
+            one = self._authorization(order, index)
             if kind not in one.kinds:
                 raise _RefusedError(404, "malformed", f"there is no challenge {kind} here")
+            # RFC 8555 §7.5.1: an object says that the client is ready, POST-as-GET only looks.
             begins = signed.payload is not None and one.status == order.status == "pending"
             if begins:
                 one.status, one.tried = "processing", kind
@@ -586,11 +584,10 @@ class AcmeDirectory:
                     order.status = "invalid"
                 elif states == {"valid"}:
                     order.status = "ready"
-        up = f'<{self._base}/authz/{number}/{index}>;rel="up"'
-        return _json(200, self._challenge_document(one, number, index, kind)).having("Link", up)
+        answer = _json(200, self._challenge_document(one, kind))
+        return answer.having("Link", f'<{self._base}/authz/{one.place}>;rel="up"')
 
-    def _finalize(self, signed: _Signed, number: str) -> _Answer:
-        order = self._order(signed, number)
+    def _finalize(self, signed: _Signed, order: Order) -> _Answer:
         if order.status != "ready":
             raise _RefusedError(403, "orderNotReady", f"the order is {order.status}")
         try:
@@ -611,7 +608,15 @@ class AcmeDirectory:
         if order.error is None:
             order.certificate = self._authority.issue(order.identifiers, key, self.life)
             self.issued.append(order.certificate)
-        return self._poll(number, order)
+            leaf = x509.load_pem_x509_certificate(order.certificate)
+            self._certificates[certificate_id(leaf)] = leaf, order
+        return self._poll(order)
+
+    def _download(self, order: Order) -> _Answer:
+        if order.status != "valid":
+            raise _RefusedError(404, "malformed", f"the order is {order.status}")
+        chain = _DAMAGED if self.damage_certificate else order.certificate
+        return _Answer(200, chain, "application/pem-certificate-chain")
 
     def _revoke(self, signed: _Signed) -> _Answer:
         try:
