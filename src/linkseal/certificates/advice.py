@@ -63,7 +63,7 @@ _ADVICE: Final[dict[str, tuple[Whose, str]]] = {
     "connection": (
         Whose.NAME,
         (
-            "the CA reached nobody on port 80: check that the name leads here, and that no firewall "
+            "the CA reached nobody on port 80: check that the name leads here and that no firewall "
             "keeps port 80 from the whole world"
         ),
     ),

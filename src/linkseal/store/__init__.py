@@ -5,18 +5,28 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from linkseal.store.acme import ACME
+from linkseal.store.certificates import Certificates
 from linkseal.store.customers import Customers
 from linkseal.store.database import Database
 from linkseal.store.events import Events
 from linkseal.store.messages import Messages
 from linkseal.store.values import (
+    CertificateName,
+    CertificateRoute,
+    CertificateStatus,
+    Challenge,
     Customer,
     Event,
     EventFilter,
+    HistoryEntry,
     Message,
     MessageState,
+    NameKind,
+    NewCertificate,
     NewEvent,
     Position,
+    StoredCertificate,
 )
 
 
@@ -29,6 +39,8 @@ class Store:
         customers: Who they are, and whose a message is.
         messages: What was instrumented.
         events: What recipients did.
+        certificates: What is held for which name.
+        acme: Accounts, and the challenges that are open.
     """
 
     def __init__(self, database: Database) -> None:
@@ -36,6 +48,8 @@ class Store:
         self.customers = Customers(database)
         self.messages = Messages(database)
         self.events = Events(database)
+        self.certificates = Certificates(database)
+        self.acme = ACME(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> Self:
@@ -72,12 +86,20 @@ class Store:
 
 
 __all__ = [
+    "CertificateName",
+    "CertificateRoute",
+    "CertificateStatus",
+    "Challenge",
     "Customer",
     "Event",
     "EventFilter",
+    "HistoryEntry",
     "Message",
     "MessageState",
+    "NameKind",
+    "NewCertificate",
     "NewEvent",
     "Position",
     "Store",
+    "StoredCertificate",
 ]

@@ -115,3 +115,80 @@ journal_positions = Table(
     Column("file_name", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
 )
+
+# What certificates are held for which name, and how the next one is got.
+certificate_names = Table(
+    "certificate_names",
+    metadata,
+    Column("name", String(253), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("customer_id", _Number, ForeignKey("customers.id"), index=True),
+    Column("route", String(16), nullable=False),
+    Column("challenge", String(16), nullable=False),
+    # When something is to be done for it; null: nothing is, by itself.
+    Column("due_at_ms", BigInteger, index=True),
+    Column("failures", Integer, nullable=False),
+    Column("problem", JSON),
+    Column("waiting", Text, nullable=False),
+    Column("renewal", JSON),
+    # An order in flight, sealed: its key must outlive a crash between finalize and download.
+    Column("sealed_order", LargeBinary),
+    Column("leased_by", String(32), nullable=False),
+    Column("leased_until_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("name", String(253), ForeignKey("certificate_names.name"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("key_type", String(16), nullable=False),
+    Column("chain", Text, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("origin_ca", Boolean, nullable=False),
+    Column("starts_at_ms", BigInteger, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+    Column("stored_at_ms", BigInteger, nullable=False),
+    Index(None, "name", "status"),
+    sqlite_autoincrement=True,
+)
+
+certificate_history = Table(
+    "certificate_history",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("name", String(253), nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("what", String(32), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "name", "seq"),
+    sqlite_autoincrement=True,
+)
+
+acme_accounts = Table(
+    "acme_accounts",
+    metadata,
+    Column("directory", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+)
+
+acme_challenges = Table(
+    "acme_challenges",
+    metadata,
+    Column("token", String(128), primary_key=True),
+    Column("answer", Text, nullable=False),
+    Column("ends_at_ms", BigInteger, nullable=False),
+)
+
+# One row: what the edge's snapshot is made from was changed so many times.
+edge_revision = Table(
+    "edge_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)

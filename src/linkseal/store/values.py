@@ -145,3 +145,112 @@ class Position:
     segment_uid: str
     file_name: str
     position: int
+
+
+class NameKind(enum.StrEnum):
+    """Whose a name with a certificate is."""
+
+    SHARED = "shared"
+    TARGETS = "targets"
+    BRANDED = "branded"
+
+
+class CertificateRoute(enum.StrEnum):
+    """How a name's certificates come to us."""
+
+    ACME = "acme"
+    UPLOADED = "uploaded"
+
+
+class Challenge(enum.StrEnum):
+    """How a CA is shown that a name leads to us (RFC 8555 §8)."""
+
+    HTTP_01 = "http-01"
+    DNS_01 = "dns-01"
+
+
+class CertificateStatus(enum.StrEnum):
+    """Whether a stored certificate is in use."""
+
+    CURRENT = "current"
+    REPLACED = "replaced"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateName:
+    """A name certificates are held for.
+
+    Attributes:
+        name: The host, or ``*.`` and the base domain.
+        kind: Whose it is.
+        customer_id: The customer of a branded name.
+        route: How its certificates come.
+        challenge: What the CA is shown; of no meaning for uploaded ones.
+        due_at: When something is to be done for it; ``None``: nothing is, by itself.
+        failures: Tries that failed since the last certificate.
+        problem: Why the last try failed; ``None`` if it did not.
+        waiting: What it waits for, in words; empty when for nothing.
+        renewal: What the CA said of the renewal of the one in use.
+        sealed_order: An order in flight.
+        leased_until: Until when a worker has it to itself.
+    """
+
+    name: str
+    kind: NameKind
+    customer_id: int | None
+    route: CertificateRoute
+    challenge: Challenge
+    due_at: datetime | None
+    failures: int
+    problem: Mapping[str, str] | None
+    waiting: str
+    renewal: Mapping[str, str] | None
+    sealed_order: bytes | None
+    leased_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCertificate:
+    """A certificate to store.
+
+    Attributes:
+        key_type: As ``p256`` or ``rsa2048``: a name has at most one in use of each.
+        chain: PEM, leaf first.
+        sealed_key: Its key, sealed.
+        fingerprint: SHA-256 of the leaf, hexadecimal.
+        issuer: Who issued it, as the issuer's directory; ``uploaded`` when it came so.
+        origin_ca: Whether only Cloudflare trusts it.
+        starts_at: Its validity.
+        ends_at: Its validity.
+    """
+
+    key_type: str
+    chain: str
+    sealed_key: bytes = field(repr=False)
+    fingerprint: str
+    issuer: str
+    origin_ca: bool
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCertificate(NewCertificate):
+    """A certificate in the store."""
+
+    id: int
+    name: str
+    status: CertificateStatus
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Something that happened to a name's certificates."""
+
+    seq: int
+    name: str
+    at: datetime
+    what: str
+    detail: Mapping[str, str]
