@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import statistics
@@ -30,8 +31,9 @@ from typing import Any, Final
 
 from bench.load import SEPARATOR
 from bench.report import print_rows
-from linkseal.certificates import LocalCA
+from linkseal.certificates import Certificate, LocalCA
 from linkseal.config import EdgeConfig, JournalConfig
+from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, run_worker
@@ -103,9 +105,8 @@ def run() -> list[dict[str, Any]]:
         (folder / "clicks.lua").write_text(_lua(paths))
         vault = Vault(bytes(MASTER_KEY_BYTES))
         made = LocalCA(folder, vault, BASE).certificate(HOST, datetime.now(UTC))
-        certificate = SnapshotCertificate(made.names, made.chain, made.key)
-        ours = stack.enter_context(_edge(folder, keyring, certificate, vault, cores[0]))
-        peer = stack.enter_context(_nginx(folder, certificate, cores[0]))
+        ours = stack.enter_context(_edge(folder, keyring, made, vault, cores[0]))
+        peer = stack.enter_context(_nginx(folder, made, cores[0]))
         return [
             _row("TLS keep-alive", 0.5, ours, peer, lambda s: _wrk(s, folder, cores[-1], tls=True)),
             _row("fresh TLS 1.3", 0.65, ours, peer, lambda s: _fresh(s, folder, cores[-1])),
@@ -223,10 +224,18 @@ end
 
 @contextlib.contextmanager
 def _edge(
-    folder: Path, keyring: Keyring, certificate: SnapshotCertificate, vault: Vault, core: int
+    folder: Path, keyring: Keyring, certificate: Certificate, vault: Vault, core: int
 ) -> Iterator[Server]:
+    files = CertificateFiles(folder / "edge.certificates", vault)
+    shown = SnapshotCertificate(certificate.names, (files.put(certificate.chain, certificate.key),))
     snapshot = Snapshot(
-        keyring=keyring, base_domain=BASE, shared_host=HOST, hosts={}, certificates=[certificate]
+        keyring=keyring,
+        base_domain=BASE,
+        shared_host=HOST,
+        hosts={},
+        certificates=[shown],
+        challenges={},
+        ticket_secret=secrets.token_bytes(32),
     )
     save_snapshot(folder / "edge.snapshot", snapshot, vault)
     listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(2)]
@@ -234,7 +243,7 @@ def _edge(
         slot=0,
         http=listeners[0],
         https=listeners[1],
-        tls=ListeningTLS(snapshot),
+        tls=ListeningTLS(snapshot, files, EdgeConfig().max_contexts),
         edge=EdgeConfig(),
         journal=JournalConfig(),
         journal_dir=folder / "journal",
@@ -266,7 +275,7 @@ def _edge(
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, certificate: SnapshotCertificate, core: int) -> Iterator[Server]:
+def _nginx(folder: Path, certificate: Certificate, core: int) -> Iterator[Server]:
     (folder / "chain.pem").write_bytes(certificate.chain)
     (folder / "key.pem").write_bytes(certificate.key)
     ports = []

@@ -97,6 +97,11 @@ class EdgeConfig(Section):
         Address("127.0.0.1", 9464),
         description="Where /healthz and /metrics are answered; keep it on a private net.",
     )
+    max_contexts: int = Field(
+        12_000,
+        ge=16,
+        description="Certificates a worker keeps loaded, the latest used; each takes some 26 KiB.",
+    )
     workers: int = Field(2, ge=1, le=256, description="Worker processes sharing the ports.")
     public_https_port: int | None = Field(
         None,
@@ -325,8 +330,13 @@ class Config(BaseSettings):
 
     @property
     def snapshot_file(self) -> Path:
-        """What the edge reads: keys, hosts and certificates, sealed."""
+        """What the edge reads: keys and hosts, and which certificate is for which name, sealed."""
         return self.data_dir / "edge.snapshot"
+
+    @property
+    def edge_certificates_dir(self) -> Path:
+        """The certificates the snapshot names, sealed."""
+        return self.data_dir / "edge.certificates"
 
     @property
     def metrics_dir(self) -> Path:

@@ -17,7 +17,7 @@ from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.snapshot import save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, serve
-from support.edge import VAULT, Edge, snapshot
+from support.edge import VAULT, Edge, files_in, snapshot
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +34,14 @@ def make_edge(tmp_path: Path, authority: trustme.CA) -> Iterator[Callable[..., E
     def make(journal: JournalConfig | None = None, **limits: Any) -> Edge:
         http, https = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         addresses = http.getsockname(), https.getsockname()
-        known = snapshot(authority)
+        files = files_in(tmp_path)
+        known = snapshot(files, authority)
         save_snapshot(tmp_path / "edge.snapshot", known, VAULT)
         setup = WorkerSetup(
             slot=0,
             http=http,
             https=https,
-            tls=ListeningTLS(known),
+            tls=ListeningTLS(known, files, 100),
             edge=EdgeConfig(**limits),
             journal=journal or JournalConfig(),
             journal_dir=tmp_path / "journal",

@@ -12,6 +12,7 @@ from typing import Any
 
 import trustme
 
+from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
 from linkseal.journal import Hit, decode_batch, list_segments, read_rows
 from linkseal.seal import KEY_BYTES, Keyring, Kind, MessageID, Sealed, sealed_url
@@ -108,16 +109,19 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
-def certificate(authority: trustme.CA, *names: str) -> SnapshotCertificate:
-    issued = authority.issue_cert(*names)
-    return SnapshotCertificate(
-        names,
-        b"".join(pem.bytes() for pem in issued.cert_chain_pems),
-        issued.private_key_pem.bytes(),
-    )
+def files_in(directory: Path) -> CertificateFiles:
+    return CertificateFiles(directory / "edge.certificates", VAULT)
 
 
-def snapshot(authority: trustme.CA, **changes: Any) -> Snapshot:
+def certificate(
+    files: CertificateFiles, authority: trustme.CA, *names: str, **kinds: Any
+) -> SnapshotCertificate:
+    issued = authority.issue_cert(*names, **kinds)
+    chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
+    return SnapshotCertificate(names, (files.put(chain, issued.private_key_pem.bytes()),))
+
+
+def snapshot(files: CertificateFiles, authority: trustme.CA, **changes: Any) -> Snapshot:
     return Snapshot(
         **{
             "keyring": KEYRING,
@@ -125,9 +129,11 @@ def snapshot(authority: trustme.CA, **changes: Any) -> Snapshot:
             "shared_host": SHARED,
             "hosts": HOSTS,
             "certificates": [
-                certificate(authority, SHARED, "*.ct.example.net"),
-                certificate(authority, "links.acme.example"),
+                certificate(files, authority, SHARED, "*.ct.example.net"),
+                certificate(files, authority, "links.acme.example"),
             ],
+            "challenges": {},
+            "ticket_secret": b"t" * 32,
             **changes,
         }
     )

@@ -76,7 +76,7 @@ class Answers:
         now: Unix seconds (RFC 9110 §6.6.1 asks for a Date).
     """
 
-    __slots__ = ("_heads", "_pixels", "_redirects", "_robots")
+    __slots__ = ("_heads", "_pixels", "_redirects", "_robots", "_text")
 
     def __init__(self, now: float) -> None:
         date = b"Date: " + formatdate(now, usegmt=True).encode() + b"\r\n"
@@ -90,6 +90,7 @@ class Answers:
         head = b"HTTP/1.1 200 OK\r\n" + date + b"Content-Type: text/plain\r\n"
         head += b"Content-Length: %d\r\n" % len(robots) + _FIXED
         self._robots = tuple((head + end + robots, head + end) for end in _ENDS)
+        self._text = b"HTTP/1.1 200 OK\r\n" + date + b"Content-Type: application/octet-stream\r\n"
         self._heads = {status: self._page(status, date) for status in _PAGES}
 
     def redirect(self, destination: str, end: int) -> bytes:
@@ -103,6 +104,12 @@ class Answers:
     def robots(self, end: int, *, head: bool) -> bytes:
         """Return the robots.txt that asks crawlers to stay away."""
         return self._robots[end][head]
+
+    def challenge(self, text: str, end: int, *, head: bool) -> bytes:
+        """Return what a CA asks for (RFC 8555 §8.3)."""
+        body = text.encode()
+        start = self._text + b"Content-Length: %d\r\n" % len(body) + _FIXED + _ENDS[end]
+        return start + (b"" if head else body)
 
     def page(self, status: int, end: int, *, head: bool = False) -> bytes:
         """Return a refusal for people: no detail, nothing of the request."""

@@ -47,6 +47,7 @@ class Reporter:
             "open": counts.opens,
             "bad_token": counts.bad_tokens,
             "wrong_customer": counts.wrong_customer,
+            "challenge": counts.challenges,
             "unknown_host": counts.unknown_hosts,
         }
         answers |= {f"refused_{status}": count for status, count in counts.refused.items()}

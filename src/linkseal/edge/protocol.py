@@ -47,6 +47,7 @@ _FIELDS: Final[dict[bytes, int]] = {}
 _MOST_SPELLINGS: Final = 1024
 _LONGEST_SPELLING: Final = 64
 _CLICK: Final = Kind.CLICK
+_CHALLENGE: Final = "/.well-known/acme-challenge/"
 # RFC 9112 §3.2 and RFC 3986 §3.2.2: what may stand in a Host field.
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?", re.ASCII
@@ -235,8 +236,7 @@ class EdgeProtocol(asyncio.Protocol):
             if _HOST.fullmatch(host.strip()) is None:
                 self._refuse(400)
                 return
-            state.counts.unknown_hosts += 1
-            self._put(state.answers.page(421, end, head=head), end)
+            self._answer_unknown_host(url, end, head=head)
             return
         name, customer = served
         if b"?" in url:
@@ -281,8 +281,28 @@ class EdgeProtocol(asyncio.Protocol):
         )
         state.recorder.record(hit, self)
 
+    def _answer_unknown_host(self, url: bytes, end: int, *, head: bool) -> None:
+        """Refuse, but for a CA: a name gets its certificate before it is served."""
+        if not self._answer_challenge(url.decode("latin-1"), end, head=head):
+            self._state.counts.unknown_hosts += 1
+            self._put(self._state.answers.page(421, end, head=head), end)
+
+    def _answer_challenge(self, path: str, end: int, *, head: bool) -> bool:
+        """Answer a CA's question, on whatever name: the token is nothing one can guess."""
+        state = self._state
+        text = None
+        if path.startswith(_CHALLENGE):
+            text = state.challenges.get(path.removeprefix(_CHALLENGE).partition("?")[0])
+        if text is None:
+            return False
+        state.counts.challenges += 1
+        self._put(state.answers.challenge(text, end, head=head), end)
+        return True
+
     def _answer_other(self, path: str, end: int, *, head: bool) -> None:
         state = self._state
+        if self._answer_challenge(path, end, head=head):
+            return
         if path == "/robots.txt":
             self._put(state.answers.robots(end, head=head), end)
         else:

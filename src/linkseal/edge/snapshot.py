@@ -20,21 +20,16 @@ _PURPOSE = "edge-snapshot"
 
 
 class SnapshotCertificate(msgspec.Struct, frozen=True):
-    """A certificate to serve.
+    """What to show for some names.
 
     Attributes:
-        names: DNS names it is for, lower case; ``*.`` stands for one label.
-        chain: PEM, leaf first.
-        key: PEM, not encrypted. Secret: never log it.
+        names: DNS names, lower case; ``*.`` stands for one label.
+        files: Ids of certificates (:class:`linkseal.edge.certificates.CertificateFiles`), of
+            which a client gets the first of a kind it understands.
     """
 
     names: tuple[str, ...]
-    chain: bytes
-    key: bytes
-
-    def __repr__(self) -> str:
-        """Name it without its key."""
-        return f"SnapshotCertificate(names={self.names})"
+    files: tuple[str, ...]
 
 
 class _File(msgspec.Struct):
@@ -45,6 +40,8 @@ class _File(msgspec.Struct):
     shared_host: str
     hosts: dict[str, int]
     certificates: list[SnapshotCertificate]
+    challenges: dict[str, str]
+    ticket_secret: bytes
 
 
 class Snapshot:
@@ -56,9 +53,19 @@ class Snapshot:
         shared_host: The shared tracking domain: every customer's links are good there.
         hosts: Branded and target hosts, each with the only customer whose links are good.
         certificates: What to show for which name.
+        challenges: What to answer a CA, by token (RFC 8555 §8.3).
+        ticket_secret: What session tickets are sealed with, 32 bytes.
     """
 
-    __slots__ = ("base_domain", "certificates", "hosts", "keyring", "shared_host")
+    __slots__ = (
+        "base_domain",
+        "certificates",
+        "challenges",
+        "hosts",
+        "keyring",
+        "shared_host",
+        "ticket_secret",
+    )
 
     def __init__(
         self,
@@ -68,12 +75,16 @@ class Snapshot:
         shared_host: str,
         hosts: Mapping[str, int],
         certificates: Sequence[SnapshotCertificate],
+        challenges: Mapping[str, str],
+        ticket_secret: bytes,
     ) -> None:
         self.keyring = keyring
         self.base_domain = base_domain
         self.shared_host = shared_host
         self.hosts = dict(hosts)
         self.certificates = tuple(certificates)
+        self.challenges = dict(challenges)
+        self.ticket_secret = ticket_secret
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
@@ -90,6 +101,8 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         shared_host=snapshot.shared_host,
         hosts=dict(snapshot.hosts),
         certificates=list(snapshot.certificates),
+        challenges=dict(snapshot.challenges),
+        ticket_secret=snapshot.ticket_secret,
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
 
@@ -118,6 +131,8 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         shared_host=file.shared_host,
         hosts=file.hosts,
         certificates=file.certificates,
+        challenges=file.challenges,
+        ticket_secret=file.ticket_secret,
     )
 
 

@@ -28,6 +28,7 @@ class Counts:
     opens: int = 0
     bad_tokens: int = 0
     wrong_customer: int = 0
+    challenges: int = 0
     unknown_hosts: int = 0
     timeouts: int = 0
     refused_connections: int = 0
@@ -44,6 +45,7 @@ class EdgeState:
         head_deadline: When a head that begins now must be whole.
         idle_deadline: When a connection that is answered now was idle for too long.
         keyring: The snapshot's.
+        challenges: The snapshot's.
         answers: With the current date, renewed each second.
         connections: Every open one.
         opening: Those whose handshake is not done.
@@ -74,6 +76,7 @@ class EdgeState:
         """Serve by another snapshot from the next request on."""
         self.snapshot = snapshot
         self.keyring = snapshot.keyring
+        self.challenges = snapshot.challenges
         self._spellings: dict[bytes, tuple[str, int | None] | None] = {}
 
     def tick(self) -> None:

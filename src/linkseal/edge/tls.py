@@ -1,13 +1,13 @@
 """TLS of the edge: one listening context, and the right certificate for every name.
 
 A context is chosen by the name in the client's hello, read before OpenSSL begins. A hello
-that cannot be read so (it may come in several packets) gets the listening context, whose
-SNI callback then chooses. Certificates are in contexts of their own, loaded when first
-asked for and kept in an LRU; a name nobody serves costs one dictionary look-up.
+that cannot be read so gets the listening context, whose SNI callback then chooses.
+Certificates are in contexts of their own, loaded when first asked for and kept in an LRU;
+a name nobody serves costs one dictionary look-up.
 
-A context holds its session ticket keys, and Python offers no way to share those later. So
-the listening context and the shared domain's are made before workers fork; where a ticket
-is another worker's, the client makes a full handshake, which costs a round trip, no more.
+A session can be resumed at every worker, and only for the customer it was made for: a
+context serves the names of one customer, and its ticket keys are made from the snapshot's
+secret and that customer. The listening context gives no tickets.
 
 Settings: Mozilla's "intermediate" recommendation: TLS 1.2 and 1.3, forward secrecy only.
 """
@@ -21,11 +21,14 @@ from collections.abc import Callable
 
 import structlog
 
+from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.hello import UnreadableHelloError, server_name
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
+from linkseal.edge.tickets import forbid_resumption, share_tickets
+from linkseal.errors import VaultError
 
-MAX_CONTEXTS = 4096
-"""Loaded certificates kept per worker; each takes about 26 KiB."""
+_Scope = tuple[tuple[str, ...], int | None]
+"""What a context is for: certificates, and whose names they are shown for."""
 
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -40,16 +43,24 @@ class ListeningTLS:
     """The edge's TLS: make it before forking, give :meth:`use` every new snapshot after.
 
     Attributes:
-        context: What listeners use that cannot peek, and where a hello could not be read.
+        context: What is used where a hello could not be read.
         unknown_names: How many handshakes asked for a name nobody serves.
+
+    Args:
+        snapshot: What to serve by.
+        files: Where its certificates are.
+        max_contexts: Loaded certificates to keep.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._contexts: OrderedDict[bytes, ssl.SSLContext] = OrderedDict()
+    def __init__(self, snapshot: Snapshot, files: CertificateFiles, max_contexts: int) -> None:
+        self._files = files
+        self._max_contexts = max_contexts
+        self._contexts: OrderedDict[_Scope, ssl.SSLContext] = OrderedDict()
         self._by_name: dict[str, SnapshotCertificate] = {}
         self._snapshot = snapshot
         self.unknown_names = 0
         self.context = _new_context()
+        forbid_resumption(self.context)
         self.context.sni_callback = self._choose_in_handshake
         # aiofastnet's direct engine makes its SSL objects behind the ssl module's back, and
         # the module's SNI callback then follows a null pointer: it must use the module's own.
@@ -60,7 +71,8 @@ class ListeningTLS:
         """Serve by another snapshot from the next handshake on; connections go on.
 
         Raises:
-            ssl.SSLError: A certificate cannot be loaded; the last snapshot stays in use.
+            VaultError: The shared domain's certificate cannot be read.
+            ssl.SSLError: It cannot be loaded. The last snapshot stays in use.
         """
         by_name: dict[str, SnapshotCertificate] = {}
         for certificate in snapshot.certificates:
@@ -69,12 +81,16 @@ class ListeningTLS:
         shared = _find(by_name, snapshot.shared_host)
         if shared is not None:
             # Loaded now, so that a bad one is refused here and not at a recipient's handshake.
-            self._context(shared)
+            self._context(shared, None, snapshot.ticket_secret)
         self._by_name = by_name
+        rotated = snapshot.ticket_secret != self._snapshot.ticket_secret
         self._snapshot = snapshot
-        living = {certificate.chain for certificate in snapshot.certificates}
-        for chain in self._contexts.keys() - living:
-            del self._contexts[chain]
+        living = {certificate.files for certificate in snapshot.certificates}
+        for scope in [scope for scope in self._contexts if scope[0] not in living]:
+            del self._contexts[scope]
+        if rotated:
+            for scope, context in self._contexts.items():
+                share_tickets(context, snapshot.ticket_secret, _text(scope))
 
     def choose(self, hello: bytes) -> ssl.SSLContext | None:
         """Return the context to answer a hello with; ``None`` to refuse the name.
@@ -108,10 +124,7 @@ class ListeningTLS:
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
     ) -> int | None:
         """Answer OpenSSL in the handshake: no file, no network, no database."""
-        try:
-            context = self._context_for(name)
-        except OSError:
-            return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
+        context = self._context_for(name)
         if context is None:
             # RFC 6066 §3: unrecognized_name.
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
@@ -119,28 +132,39 @@ class ListeningTLS:
         return None
 
     def _context_for(self, name: str | None) -> ssl.SSLContext | None:
+        snapshot = self._snapshot
+        customer = snapshot.hosts.get(name.lower().rstrip(".")) if name else None
         while (certificate := self.certificate_for(name)) is not None:
             try:
-                return self._context(certificate)
-            except ssl.SSLError as error:
-                log.error("certificate left out", names=certificate.names, error=error.reason)
+                return self._context(certificate, customer, snapshot.ticket_secret)
+            except (OSError, VaultError) as error:
+                log.error("certificate left out", names=certificate.names, error=str(error))
                 self._by_name = {
                     name: kept for name, kept in self._by_name.items() if kept is not certificate
                 }
         self.unknown_names += 1
         return None
 
-    def _context(self, certificate: SnapshotCertificate) -> ssl.SSLContext:
-        kept = self._contexts.get(certificate.chain)
+    def _context(
+        self, certificate: SnapshotCertificate, customer: int | None, secret: bytes
+    ) -> ssl.SSLContext:
+        scope = (certificate.files, customer)
+        kept = self._contexts.get(scope)
         if kept is not None:
-            self._contexts.move_to_end(certificate.chain)
+            self._contexts.move_to_end(scope)
             return kept
         context = _new_context()
-        _with_file(certificate.chain + b"\n" + certificate.key, context.load_cert_chain)
-        self._contexts[certificate.chain] = context
-        if len(self._contexts) > MAX_CONTEXTS:
+        for each in certificate.files:
+            _with_file(self._files.load(each), context.load_cert_chain)
+        share_tickets(context, secret, _text(scope))
+        self._contexts[scope] = context
+        if len(self._contexts) > self._max_contexts:
             self._contexts.popitem(last=False)
         return context
+
+
+def _text(scope: _Scope) -> str:
+    return f"{' '.join(scope[0])} {scope[1]}"
 
 
 def _find(by_name: dict[str, SnapshotCertificate], host: str) -> SnapshotCertificate | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +138,7 @@ def _reload(setup: WorkerSetup, state: EdgeState, seen: tuple[int, int]) -> tupl
     try:
         snapshot = load_snapshot(setup.snapshot_file, setup.vault)
         setup.tls.use(snapshot)
-    except (LinksealError, ssl.SSLError) as error:
+    except (LinksealError, OSError) as error:
         Reporter.loaded(ok=False)
         log.error("snapshot not taken, the last one stays", error=str(error))
         return now

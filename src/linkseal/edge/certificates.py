@@ -1,0 +1,88 @@
+"""Certificates at rest for the edge: one sealed file each, named in the snapshot.
+
+So the snapshot stays small however many names there are, and a worker reads a certificate
+when a client first asks for its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from linkseal.errors import VaultError
+from linkseal.vault import Vault, write_private
+
+SWEEP_AFTER: Final = 600.0
+"""Seconds a file nothing names any more is kept: workers may still serve by an older snapshot."""
+
+
+class _File(msgspec.Struct, array_like=True):
+    chain: bytes
+    key: bytes
+
+
+class CertificateFiles:
+    """The files in a directory, which is made when missing.
+
+    Args:
+        directory: Where they are.
+        vault: Seals them.
+    """
+
+    def __init__(self, directory: Path, vault: Vault) -> None:
+        self._directory = directory
+        self._vault = vault
+
+    def put(self, chain: bytes, key: bytes) -> str:
+        """Write a certificate unless it is there; return its id.
+
+        Args:
+            chain: PEM, leaf first.
+            key: PEM, not encrypted.
+
+        Raises:
+            VaultError: It could not be written.
+        """
+        found = hashlib.sha256(chain).hexdigest()
+        path = self._directory / found
+        if not path.exists():
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sealed = self._vault.seal(msgspec.msgpack.encode(_File(chain, key)), _purpose(found))
+            write_private(path, sealed)
+        return found
+
+    def load(self, found: str) -> bytes:
+        """Return a certificate and its key as one PEM text.
+
+        Raises:
+            VaultError: It is missing, damaged, or sealed under another key.
+        """
+        path = self._directory / found
+        try:
+            sealed = path.read_bytes()
+        except OSError as error:
+            raise VaultError(
+                f"cannot read the certificate {path}: {error.strerror}",
+                code="certificate-file-unreadable",
+                hint="send the service SIGHUP: it writes the edge's files anew",
+            ) from error
+        file = msgspec.msgpack.decode(self._vault.open(sealed, _purpose(found)), type=_File)
+        return file.chain + b"\n" + file.key
+
+    def sweep(self, used: Collection[str]) -> None:
+        """Delete what nothing names, and has not for a while."""
+        old = time.time() - SWEEP_AFTER
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._directory.iterdir():
+                if path.name not in used and path.stat().st_mtime < old:
+                    path.unlink(missing_ok=True)
+
+
+def _purpose(found: str) -> str:
+    return f"edge-certificate:{found}"
