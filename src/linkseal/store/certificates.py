@@ -252,7 +252,7 @@ class Certificates:
             return gone.rowcount
 
     def history(self, name: str | None = None, since: datetime | None = None) -> list[HistoryEntry]:
-        """Return what happened, oldest first."""
+        """Return what happened, oldest first; with ``since``, only what came after that instant."""
         query = sa.select(certificate_history).order_by(certificate_history.c.seq)
         if name is not None:
             query = query.where(certificate_history.c.name == name)
@@ -311,7 +311,10 @@ class Certificates:
             sa.select(certificates)
             .where(where)
             .order_by(
-                certificates.c.name, certificates.c.stored_at_ms.desc(), certificates.c.key_type
+                certificates.c.name,
+                certificates.c.stored_at_ms.desc(),
+                certificates.c.key_type,
+                certificates.c.id.desc(),
             )
         )
         with self._database.reading() as connection:
@@ -355,6 +358,8 @@ def _try_update(connection: sa.Connection, where: sa.ColumnElement[bool], **valu
     for name in ("problem", "renewal"):
         if name in values and values[name] is None:
             values[name] = sa.null()
+    # An UPDATE without a SET is no SQL; with this one the row is still looked for, and locked.
+    values = values or {"failures": certificate_names.c.failures}
     return connection.execute(certificate_names.update().where(where).values(values)).rowcount == 1
 
 
