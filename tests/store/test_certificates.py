@@ -332,6 +332,19 @@ def test_a_worker_that_lost_its_name_to_another_process_stores_nothing(
     assert prints(held.in_use()) == ["two"]
 
 
+def test_an_operator_can_take_a_name_from_its_worker(store: Store) -> None:
+    held = store.certificates
+    add(store)
+    assert held.lease(NAME, "one", NOW, NOW + MINUTE)
+    uploaded = new(fingerprint="uploaded")
+    free: dict[str, object] = {"leased_by": "", "leased_until_ms": 0}
+    assert held.put(NAME, [uploaded], NOW, "imported", route=CertificateRoute.UPLOADED, **free)
+    assert not held.put(NAME, [new(fingerprint="late")], NOW, "issued", owner="one")
+    assert prints(held.in_use()) == ["uploaded"]
+    name = held.name(NAME)
+    assert (name.route, name.leased_until) == (CertificateRoute.UPLOADED, None)
+
+
 def test_a_worker_settles_with_and_without_fields_and_record(store: Store) -> None:
     held = store.certificates
     add(store)
@@ -589,8 +602,8 @@ FIRST = [
     "INSERT INTO from_domains VALUES ('acme.example', 7)",
     "INSERT INTO smtp_users VALUES ('acme-mailer', 7, x'00', x'ff')",
     (
-        "INSERT INTO messages VALUES ('mmmmmmmmmmmmmmmmmmmm', 7, 'a@b.example', 'Grüße', '[\"sale\"]',"
-        " '{\"order\": \"7\"}', 1795507200000, 'sent', 'https://go.ct.example.net', 'why')"
+        "INSERT INTO messages VALUES ('mmmmmmmmmmmmmmmmmmmm', 7, 'a@b.example', 'Grüße',"
+        " '[\"sale\"]', '{\"order\": \"7\"}', 1795507200000, 'sent', 'https://go.ct.example.net', 'why')"
     ),
     "INSERT INTO message_links VALUES ('mmmmmmmmmmmmmmmmmmmm', 0, 'https://a.example/')",
     (
