@@ -337,12 +337,12 @@ def test_an_operator_can_take_a_name_from_its_worker(store: Store) -> None:
     add(store)
     assert held.lease(NAME, "one", NOW, NOW + MINUTE)
     uploaded = new(fingerprint="uploaded")
-    free: dict[str, object] = {"leased_by": "", "leased_until_ms": 0}
-    assert held.put(NAME, [uploaded], NOW, "imported", route=CertificateRoute.UPLOADED, **free)
+    route = CertificateRoute.UPLOADED
+    assert held.put(NAME, [uploaded], NOW, "imported", route=route, leased_by="", leased_until_ms=0)
     assert not held.put(NAME, [new(fingerprint="late")], NOW, "issued", owner="one")
     assert prints(held.in_use()) == ["uploaded"]
     name = held.name(NAME)
-    assert (name.route, name.leased_until) == (CertificateRoute.UPLOADED, None)
+    assert (name.route, name.leased_until) == (route, None)
 
 
 def test_a_worker_settles_with_and_without_fields_and_record(store: Store) -> None:
@@ -602,8 +602,9 @@ FIRST = [
     "INSERT INTO from_domains VALUES ('acme.example', 7)",
     "INSERT INTO smtp_users VALUES ('acme-mailer', 7, x'00', x'ff')",
     (
-        "INSERT INTO messages VALUES ('mmmmmmmmmmmmmmmmmmmm', 7, 'a@b.example', 'Grüße',"
-        " '[\"sale\"]', '{\"order\": \"7\"}', 1795507200000, 'sent', 'https://go.ct.example.net', 'why')"
+        "INSERT INTO messages VALUES"
+        " ('mmmmmmmmmmmmmmmmmmmm', 7, 'a@b.example', 'Grüße', '[\"sale\"]', '{\"order\": \"7\"}',"
+        " 1795507200000, 'sent', 'https://go.ct.example.net', 'why')"
     ),
     "INSERT INTO message_links VALUES ('mmmmmmmmmmmmmmmmmmmm', 0, 'https://a.example/')",
     (
