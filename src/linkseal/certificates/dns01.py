@@ -28,6 +28,7 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.TXT import TXT
 
+from linkseal.certificates.caa import CAAAnswer, CAARecord
 from linkseal.certificates.dns_update import TSIGKey, ask, name_text, parse_name, plain_name, reason
 from linkseal.config import Address
 from linkseal.errors import CertificateError
@@ -94,6 +95,34 @@ class Resolver:
         """
         found = self._lookup(parse_name(name), dns.rdatatype.CNAME, self.timeout)
         return None if found is None else name_text(found[0].target)
+
+    def addresses(self, name: str) -> list[str]:
+        """Return the IPv6 addresses of a host, then its IPv4 ones: as a CA tries them.
+
+        Raises:
+            CertificateError: ``dns-lookup-failed``: DNS did not say.
+        """
+        found = []
+        for kind in (dns.rdatatype.AAAA, dns.rdatatype.A):
+            records = self._lookup(parse_name(name), kind, self.timeout)
+            found += [str(record.address) for record in records or ()]
+        return found
+
+    def caa(self, name: str) -> CAAAnswer:
+        """Return the CAA records at a name, or what went wrong."""
+        try:
+            records = self._lookup(parse_name(name), dns.rdatatype.CAA, self.timeout) or ()
+        except CertificateError as error:
+            return CAAAnswer(name, error=error.message)
+        return CAAAnswer(
+            name,
+            tuple(
+                CAARecord(
+                    record.flags, record.tag.decode("latin-1"), record.value.decode("latin-1")
+                )
+                for record in records
+            ),
+        )
 
     def authorities(self, owner: str, *, deadline: float) -> list[tuple[str, int]]:
         """Return the addresses of all servers of the zone that holds ``owner``.

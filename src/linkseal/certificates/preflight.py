@@ -1,0 +1,116 @@
+"""Before a CA is asked: would it be told yes?
+
+A CA counts what fails, and few failures an hour are allowed; what can be seen from here is
+seen first. Everything blocks.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from linkseal.certificates.advice import understand
+from linkseal.certificates.authority import OrderError
+from linkseal.certificates.caa import CAAOutcome, IssuerIdentity, judge_caa, names_to_ask
+from linkseal.certificates.dns01 import Resolver
+from linkseal.errors import CertificateError
+
+PATH: Final = "/.well-known/acme-challenge/"
+_ANSWER_BYTES: Final = 1024
+_SECONDS: Final = 5.0
+_EVERY: Final = 0.5
+# RFC 9110 §15.4; those a CA follows. Where they lead is the CA's to see.
+_REDIRECTS: Final = frozenset({301, 302, 307, 308})
+
+
+def check_caa(name: str, issuer: IssuerIdentity, resolver: Resolver) -> None:
+    """Refuse when CAA records forbid the CA to issue (RFC 8659).
+
+    Args:
+        name: The certificate's; may be a wildcard.
+        issuer: The CA. One that does not say what it calls itself is not judged.
+        resolver: Asked for the records.
+
+    Raises:
+        OrderError: ``caa``, with the record that forbids it.
+    """
+    if not issuer.domains:
+        return
+    answers = []
+    for each in names_to_ask(name):
+        answers.append(resolver.caa(each))
+        if answers[-1].records or answers[-1].error:
+            break
+    verdict = judge_caa(name, answers, issuer)
+    if verdict.outcome is not CAAOutcome.ALLOWED:
+        raise OrderError(understand("caa", verdict.why))
+
+
+def check_answered(
+    name: str, token: str, answer: str, resolver: Resolver, port: int, deadline: float
+) -> None:
+    """Wait until every address of a name answers a challenge as a CA wants it (RFC 8555 §8.3).
+
+    Args:
+        name: The host.
+        token: Published to the edge before.
+        answer: The text it stands for.
+        resolver: Asked for the addresses.
+        port: The CA's, 80.
+        deadline: When to give up, on :func:`time.monotonic`.
+
+    Raises:
+        OrderError: What an address answers instead, or that there is none.
+    """
+    while (problem := _first_problem(name, token, answer, resolver, port)) is not None:
+        if time.monotonic() >= deadline:
+            raise OrderError(understand(*problem))
+        time.sleep(_EVERY)
+
+
+def _first_problem(
+    name: str, token: str, answer: str, resolver: Resolver, port: int
+) -> tuple[str, str] | None:
+    try:
+        addresses = resolver.addresses(name)
+    except CertificateError as error:
+        return "dns", error.message
+    if not addresses:
+        return "dns", f"NXDOMAIN or no address: {name} leads nowhere"
+    if not resolver.private_networks and (private := _private(addresses)):
+        return "dns", f"{name} leads to {private}, which is not on the internet"
+    for address in addresses:
+        problem = _ask(address, port, name, token, answer)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _private(addresses: Iterable[str]) -> str | None:
+    return next((each for each in addresses if not ipaddress.ip_address(each).is_global), None)
+
+
+def _ask(address: str, port: int, name: str, token: str, answer: str) -> tuple[str, str] | None:
+    connection = http.client.HTTPConnection(address, port, timeout=_SECONDS)
+    where = f"http://{name}{PATH}{token} at {address}"
+    try:
+        connection.request("GET", PATH + token, headers={"Host": name, "Connection": "close"})
+        response = connection.getresponse()
+        body = response.read(_ANSWER_BYTES)
+    except TimeoutError:
+        return "connection", f"{where}: timeout"
+    except (OSError, http.client.HTTPException, socket.gaierror) as error:
+        return "connection", f"{where}: {error}"
+    finally:
+        connection.close()
+    if response.status in _REDIRECTS:
+        return None
+    if response.status != http.HTTPStatus.OK:
+        return "unauthorized", f"{where} answers {response.status}"
+    if body.strip() != answer.encode():
+        return "incorrectResponse", f"{where} answers something else"
+    return None
