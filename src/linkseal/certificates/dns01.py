@@ -29,7 +29,7 @@ import dns.resolver
 from dns.rdtypes.ANY.TXT import TXT
 
 from linkseal.certificates.caa import CAAAnswer, CAARecord
-from linkseal.certificates.dns_update import TSIGKey, ask, name_text, parse_name, plain_name, reason
+from linkseal.certificates.dns_update import ask, name_text, parse_name, plain_name, reason
 from linkseal.config import Address
 from linkseal.errors import CertificateError
 
@@ -38,7 +38,6 @@ __all__ = [
     "MAX_CNAMES",
     "DNSProvider",
     "Resolver",
-    "TSIGKey",
     "challenge_owner",
     "wait_until_visible",
 ]

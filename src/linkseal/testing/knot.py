@@ -23,7 +23,7 @@ import dns.query
 import dns.rdataclass
 import dns.rdatatype
 
-from linkseal.certificates.dns01 import TSIGKey
+from linkseal.certificates.dns_update import TSIGKey
 from linkseal.errors import ServiceError
 
 START_TIMEOUT = 30.0
