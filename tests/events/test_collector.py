@@ -40,6 +40,25 @@ run_collector(sys.argv[1], Path(sys.argv[2]), 1.0, int(sys.argv[3]))
 """
 
 
+# A worker writes its last row just before the collector asks whether it is gone.
+COLLECT_WHILE_THE_WRITER_ENDS = """
+import sys
+from pathlib import Path
+from linkseal.events.collector import Collector
+from linkseal.journal import Hit, SegmentWriter
+from linkseal.store import Store
+journal = Path(sys.argv[2])
+writer = SegmentWriter(journal, 0)
+def end(event, arguments):
+    if event == "fcntl.flock" and not writer.bytes_written:
+        writer.append(writer.batch([Hit(1, 1, 1, b"twelve bytes", 7, "", "", True, "", "", "")]))
+        writer.close()
+with Store.open(sys.argv[1]) as store:
+    sys.addaudithook(end)
+    Collector(store, journal).run_once()
+"""
+
+
 def hit(number: int) -> Hit:
     return Hit(
         1,
@@ -131,6 +150,15 @@ def test_a_stored_segment_is_removed_once_its_writer_is_gone(store: Store, journ
     assert list_segments(journal) == [later.name]
     assert set(store.events.positions()) <= {later.name.uid}
     later.close()
+
+
+def test_a_row_appended_just_before_the_end_is_not_unlinked_unread(
+    store: Store, journal: Path, tmp_path: Path
+) -> None:
+    arguments = [f"sqlite:///{tmp_path}/linkseal.db", str(journal)]
+    subprocess.run([sys.executable, "-c", COLLECT_WHILE_THE_WRITER_ENDS, *arguments], check=True)
+    assert links(store) == [7]
+    assert list_segments(journal) == []
 
 
 def test_a_batch_written_twice_is_stored_once(store: Store, journal: Path) -> None:

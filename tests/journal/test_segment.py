@@ -64,6 +64,24 @@ while True:
 """
 
 
+# Whatever a new writer asks of the system, a collector looks at the journal just before.
+LOOK_AT_EVERY_STEP = """
+import sys
+from pathlib import Path
+from linkseal.journal import SegmentWriter, is_closed, list_segments
+directory = Path(sys.argv[1])
+looking = False
+def look(event, arguments):
+    global looking
+    if not looking and event in {"open", "fcntl.flock", "os.rename"}:
+        looking = True
+        print(event, [is_closed(directory, name) for name in list_segments(directory)])
+        looking = False
+sys.addaudithook(look)
+SegmentWriter(directory, 0)
+"""
+
+
 APPEND_UNTIL_FULL = """
 import resource, sys
 from pathlib import Path
@@ -128,6 +146,33 @@ def test_a_segment_is_closed_once_its_writer_is_gone_however_it_went(tmp_path: P
         os.kill(process.pid, signal.SIGKILL)
         process.stdout.read()
     assert is_closed(tmp_path, living)
+
+
+def test_no_collector_ever_sees_a_new_segment_without_its_lock(tmp_path: Path) -> None:
+    """It would unlink it, and what is appended then is in a file without a name."""
+    looked = subprocess.run(
+        [sys.executable, "-c", LOOK_AT_EVERY_STEP, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert looked == [
+        "open []",
+        "fcntl.flock []",
+        "os.rename []",
+        "open [False]",
+    ]
+
+
+def test_what_a_writer_that_died_before_its_segment_had_a_name_left_is_removed(
+    tmp_path: Path,
+) -> None:
+    mine, others = (tmp_path / f".edge-{slot}-00000001-{'00' * 8}.journal" for slot in (0, 10))
+    mine.touch()
+    others.touch()
+    writer = SegmentWriter(tmp_path, 0)
+    assert set(tmp_path.iterdir()) == {writer.path, others}
+    writer.close()
 
 
 def test_a_removed_segment_leaves_no_file(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ Each edge worker writes its own segments, one at a time; a segment is a log of r
 one a batch, each appended by one ``O_DSYNC`` write, so a batch that was appended is on
 disk. A worker never reopens a segment: it starts a new one when it starts, when the
 current one is full and after a fault. So a segment has one writer for life, which holds
-a lock on it (``flock``) that ends with the writer, however that dies: a segment nobody
-has locked is closed for good. The collector reads segments and, when a closed one is
-stored whole, unlinks it: that reclaims the space without the two ever waiting for each
-other.
+a lock on it (``flock``) that ends with the writer, however that dies. A file is locked
+before it gets a segment's name, so a segment nobody has locked is closed for good. The
+collector reads segments and, when a closed one is stored whole, unlinks it: that reclaims
+the space without the two ever waiting for each other.
 
 Record: ``MAGIC``, the row's length and its CRC-32 (both little-endian, 4 bytes), the row.
 Names: ``edge-<slot>-<sequence>-<uid>.journal``. The uid is random and stands in every
@@ -36,7 +36,7 @@ from linkseal.journal.hit import Batch, Hit, encode_batch
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """A segment is full past this many bytes."""
 MAGIC: Final = b"LSJ\x01"
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 _HEADER: Final = struct.Struct("<4sII")
 _NAME = re.compile(r"edge-(\d+)-(\d{8})-([0-9a-f]{16})\.journal")
 
@@ -111,7 +111,8 @@ class SegmentWriter:
 
     Args:
         directory: The journal directory; made when missing.
-        slot: The worker's number.
+        slot: The worker's number; nobody else makes segments of it at the same time, so
+            what a writer that died before its segment had a name left behind is removed.
 
     Raises:
         JournalError: The segment cannot be made.
@@ -127,28 +128,20 @@ class SegmentWriter:
         self.path = directory / self.name.file_name
         self.bytes_written = 0
         self._rows = 0
-        self._file = -1
+        self._handle = -1
+        # Nobody lists it before it is renamed, and then it is locked: a collector that saw
+        # it without its lock would take it for a closed one, and unlink it.
+        unnamed = directory / f".{self.name.file_name}"
         try:
-            while not self._has_file():
-                self.close()
-                self._file = os.open(self.path, _FLAGS, 0o600)
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+            for left in directory.glob(f".edge-{slot}-*.journal"):
+                left.unlink()
+            self._handle = os.open(unnamed, _FLAGS, 0o600)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            unnamed.rename(self.path)
             _sync_directory(directory)
         except OSError as error:
             self.close()
             raise _unwritable(self.path, error) from error
-
-    def _has_file(self) -> bool:
-        """Whether the file that was locked is the segment.
-
-        A collector may have taken it for a closed one, and unlinked it, before it was locked.
-        """
-        if self._file < 0:
-            return False
-        try:
-            return os.path.samestat(os.fstat(self._file), self.path.stat())
-        except FileNotFoundError:
-            return False
 
     @property
     def full(self) -> bool:
@@ -171,7 +164,7 @@ class SegmentWriter:
         record = _HEADER.pack(MAGIC, len(row), zlib.crc32(row)) + row
         try:
             # One call, which gives the interpreter's lock up once: the loop waits for it.
-            written = os.write(self._file, record)
+            written = os.write(self._handle, record)
         except OSError as error:
             raise _unwritable(self.path, error) from error
         if written != len(record):
@@ -181,10 +174,10 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Close the file; safe to call twice and after a fault."""
-        file, self._file = self._file, -1
-        if file >= 0:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
             with contextlib.suppress(OSError):
-                os.close(file)
+                os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)
