@@ -15,7 +15,7 @@ from linkseal.vault import (
     load_keyring,
     new_keyring,
     new_master_key,
-    parse_master_key,
+    parse_master_keys,
     rotated_keyring,
     save_keyring,
     write_private,
@@ -82,9 +82,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_master_key_has_a_text_form_that_no_error_shows() -> None:
     text = new_master_key()
-    assert len(parse_master_key(text + "\n", "here")) == 32
+    assert [len(key) for key in parse_master_keys(text + "\n", "here")] == [32]
     with pytest.raises(VaultError) as refusal:
-        parse_master_key("not base64 at all!", "master.key")
+        parse_master_keys("not base64 at all!", "master.key")
     assert "not base64 at all" not in str(refusal.value)
     with pytest.raises(VaultError):
         Vault(b"short")

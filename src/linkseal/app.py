@@ -8,13 +8,13 @@ and writes the snapshot the edge reads whenever a key or a certificate changes.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
+import secrets
+import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,14 @@ import structlog
 
 from linkseal import datadir
 from linkseal.certificates import Certificate, LocalCA, read_certificate
+from linkseal.certificates.held import open_key, shown
+from linkseal.certificates.process import run_certificates
 from linkseal.config import Address, Config
+from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, run_worker
-from linkseal.errors import LinksealError, ServiceError
+from linkseal.errors import LinksealError
 from linkseal.events.collector import run_collector
 from linkseal.intake.proxy import run_proxy
 from linkseal.listeners import bound_address, listen
@@ -40,6 +43,7 @@ from linkseal.vault import load_keyring, write_private
 LOCK_WAIT: Final = 15.0
 """Seconds a new service waits for the last one's processes to leave."""
 RENEWAL_CHECK: Final = 3600.0
+TICKET_LIFE: Final = 86_400.0
 
 log = structlog.get_logger("service")
 
@@ -69,6 +73,8 @@ class Service:
         self._listeners: dict[str, socket.socket] = {}
         self._sources: tuple[object, ...] = ()
         self._renewal_due = 0.0
+        self._ticket_secret = b""
+        self._ticket_secret_due = 0.0
 
     def run(self, on_ready: Callable[[Ready], None]) -> None:
         """Start, call ``on_ready`` once the ports are bound, and supervise until told to stop.
@@ -79,7 +85,7 @@ class Service:
             ServiceError: A port is taken, or a service runs on this data directory.
             LinksealError: The keys, the certificate or the database cannot be used.
         """
-        with _lock(self._config.data_dir / "service.lock"):
+        with datadir.hold(self._config, LOCK_WAIT):
             _clear_metrics(self._config.metrics_dir)
             Store.open(self._config.store_url).close()
             try:
@@ -87,7 +93,7 @@ class Service:
                 self._vault = datadir.open_vault(self._config)
                 snapshot = self._build_snapshot()
                 save_snapshot(self._config.snapshot_file, snapshot, self._vault)
-                self._tls = ListeningTLS(snapshot)
+                self._tls = ListeningTLS(snapshot, self._files, self._config.edge.max_contexts)
                 self._announce(on_ready)
                 Supervisor(self._parts(), self._tick, forget_process).run()
             finally:
@@ -113,6 +119,10 @@ class Service:
     @property
     def _ca_file(self) -> Path | None:
         return None if self._config.tls.certificate else self._local_ca.file
+
+    @property
+    def _files(self) -> CertificateFiles:
+        return CertificateFiles(self._config.edge_certificates_dir, self._vault)
 
     @property
     def _local_ca(self) -> LocalCA:
@@ -143,24 +153,51 @@ class Service:
 
     def _build_snapshot(self) -> Snapshot:
         config = self._config
+        now = datetime.now(UTC)
         self._sources = self._stat_sources()
-        certificate = self._shared_certificate()
+        with Store.open(config.store_url, migrate=False) as store:
+            held = shown(store.certificates.in_use(), now)
+            challenges = store.acme.challenges(now)
+        certificates = [
+            SnapshotCertificate(
+                (name,),
+                tuple(
+                    self._files.put(each.chain.encode("ascii"), open_key(self._vault, each))
+                    for each in kinds
+                ),
+            )
+            for name, kinds in held.items()
+        ]
+        own = self._own_certificate(now)
+        mine = SnapshotCertificate(own.names, (self._files.put(own.chain, own.key),))
+        # The first that names a host is shown: a configured certificate comes before what
+        # CAs issued, the local CA's after.
+        certificates.insert(0 if config.tls.certificate else len(certificates), mine)
+        self._files.sweep({each for certificate in certificates for each in certificate.files})
         self._renewal_due = time.monotonic() + RENEWAL_CHECK
         return Snapshot(
             keyring=load_keyring(config.keyring_file, self._vault),
             base_domain=config.base_domain,
             shared_host=config.shared_host,
             hosts={},
-            certificates=[
-                SnapshotCertificate(certificate.names, certificate.chain, certificate.key)
-            ],
+            certificates=certificates,
+            challenges=challenges,
+            ticket_secret=self._tickets(),
         )
 
-    def _shared_certificate(self) -> Certificate:
-        config, now = self._config, datetime.now(UTC)
+    def _own_certificate(self, now: datetime) -> Certificate:
+        """Return what is there without any CA: the configured certificate, or the local CA's."""
+        config = self._config
         if config.tls.certificate and config.tls.key:
             return read_certificate(config.tls.certificate, config.tls.key, config.shared_host, now)
         return self._local_ca.certificate(config.shared_host, now)
+
+    def _tickets(self) -> bytes:
+        """Return the secret of session tickets, a new one each day (RFC 5077 §5.5)."""
+        if time.monotonic() >= self._ticket_secret_due:
+            self._ticket_secret = secrets.token_bytes(32)
+            self._ticket_secret_due = time.monotonic() + TICKET_LIFE
+        return self._ticket_secret
 
     def _stat_sources(self) -> tuple[object, ...]:
         """Return what changes when a file the snapshot is made from does."""
@@ -202,7 +239,8 @@ class Service:
                     stop_fd,
                 ),
                 stage=1,
-            )
+            ),
+            Part("certificates", self._certificates(), grace=2.0),
         ]
         parts += [
             Part(f"edge-{slot}", self._edge(slot), grace=config.edge.drain_timeout + 5)
@@ -215,6 +253,16 @@ class Service:
             Part("ops", lambda stop_fd: run_ops(ops, config.edge.workers, stop_fd), stage=2)
         )
         return parts
+
+    def _certificates(self) -> Callable[[int], None]:
+        service = os.getpid()
+
+        def changed() -> None:
+            # The supervisor looks at once; one that is gone has no number of its own any more.
+            if os.getppid() == service:
+                os.kill(service, signal.SIGHUP)
+
+        return lambda stop_fd: run_certificates(self._config, self._vault, stop_fd, changed)
 
     def _edge(self, slot: int) -> Callable[[int], None]:
         config = self._config
@@ -246,34 +294,3 @@ def _clear_metrics(directory: Path) -> None:
     for file in directory.glob("*.db"):
         if not file.stem.endswith(f"_{os.getpid()}"):
             file.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _lock(file: Path) -> Iterator[None]:
-    """Hold the data directory: two services on one would write the same journal slots.
-
-    The lock is inherited by every part, so it is free only when the last process of a
-    killed service has left too.
-    """
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        deadline = time.monotonic() + LOCK_WAIT
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ServiceError(
-                        f"a service runs on {file.parent} already",
-                        code="already-running",
-                        hint="stop it first, or give this one another data_dir",
-                    ) from None
-                if not waiting:
-                    log.info("waiting for the last service's processes to leave")
-                    waiting = True
-                time.sleep(0.2)
-        yield
-    finally:
-        os.close(handle)

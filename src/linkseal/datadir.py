@@ -4,6 +4,7 @@
 ``master.key``            the master key, unless it is in the environment
 ``keyring.json``          the token keys, sealed under the master key
 ``edge.snapshot``         what the edge reads, sealed under the master key
+``edge.certificates/``    the certificates it names, each sealed under the master key
 ``tls/``                  the local CA and its certificate, when none is configured
 ``journal/``              hits between the edge and the collector
 ``linkseal.db``           the database, when no other is configured
@@ -14,20 +15,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from linkseal.config import Config
-from linkseal.errors import VaultError
+from linkseal.errors import ServiceError, VaultError
 from linkseal.seal import Keyring
 from linkseal.vault import (
     Vault,
     load_keyring,
     new_keyring,
     new_master_key,
-    parse_master_key,
+    parse_master_keys,
     save_keyring,
     write_private,
 )
+
+log = structlog.get_logger("service")
 
 
 def prepare(config: Config) -> list[Path]:
@@ -71,7 +81,7 @@ def open_vault(config: Config) -> Vault:
         VaultError: There is no master key, or it is not one.
     """
     if config.master_key:
-        return Vault(parse_master_key(config.master_key, "LINKSEAL_MASTER_KEY"))
+        return Vault(*parse_master_keys(config.master_key, "LINKSEAL_MASTER_KEY"))
     file = config.master_key_file
     try:
         text = file.read_text(encoding="ascii")
@@ -87,7 +97,46 @@ def open_vault(config: Config) -> Vault:
             code="master-key-invalid",
             hint="mend its permissions, or restore it from a backup",
         ) from error
-    return Vault(parse_master_key(text, str(file)))
+    return Vault(*parse_master_keys(text, str(file)))
+
+
+@contextlib.contextmanager
+def hold(config: Config, wait: float) -> Iterator[None]:
+    """Hold the data directory: two services on one would write the same journal slots.
+
+    The lock is inherited by every part, so it is free only when the last process of a
+    killed service has left too.
+
+    Args:
+        config: Whose.
+        wait: Seconds to wait for another's processes to leave.
+
+    Raises:
+        ServiceError: A service runs on it.
+    """
+    file = config.data_dir / "service.lock"
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = time.monotonic() + wait
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ServiceError(
+                        f"a service runs on {file.parent} already",
+                        code="already-running",
+                        hint="stop it first, or give this one another data_dir",
+                    ) from None
+                if not waiting:
+                    log.info("waiting for the last service's processes to leave")
+                    waiting = True
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_keyring(config: Config) -> Keyring:

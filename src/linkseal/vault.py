@@ -27,20 +27,22 @@ _NONCE_BYTES = 12
 
 
 class Vault:
-    """Seals and opens secrets under the master key.
+    """Seals secrets under the master key, and opens them; also those of an older key.
 
     Args:
         master_key: 32 secret bytes.
+        older: Keys that still open, while the master key is being rotated.
     """
 
-    def __init__(self, master_key: bytes) -> None:
-        if len(master_key) != MASTER_KEY_BYTES:
-            raise VaultError(
-                f"the master key must have {MASTER_KEY_BYTES} bytes, it has {len(master_key)}",
-                code="master-key-invalid",
-                hint="use the file that `linkseal init` made",
-            )
-        self._cipher = AESGCM(master_key)
+    def __init__(self, master_key: bytes, *older: bytes) -> None:
+        for key in (master_key, *older):
+            if len(key) != MASTER_KEY_BYTES:
+                raise VaultError(
+                    f"the master key must have {MASTER_KEY_BYTES} bytes, it has {len(key)}",
+                    code="master-key-invalid",
+                    hint="use the file that `linkseal init` made",
+                )
+        self._cipher, *self._older = (AESGCM(key) for key in (master_key, *older))
 
     def seal(self, secret: bytes, purpose: str) -> bytes:
         """Return ``secret`` encrypted for ``purpose``."""
@@ -53,13 +55,13 @@ class Vault:
         Raises:
             VaultError: Another master key, another purpose, or a damaged blob.
         """
-        try:
-            return self._cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], purpose.encode())
-        except (InvalidTag, ValueError) as error:
-            raise VaultError(
-                f"cannot open a secret kept for {purpose}",
-                hint="the master key is not this data directory's, or the file is damaged",
-            ) from error
+        for cipher in (self._cipher, *self._older):
+            with contextlib.suppress(InvalidTag, ValueError):
+                return cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], purpose.encode())
+        raise VaultError(
+            f"cannot open a secret kept for {purpose}",
+            hint="the master key is not this data directory's, or the file is damaged",
+        )
 
 
 def new_master_key() -> str:
@@ -67,14 +69,14 @@ def new_master_key() -> str:
     return base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode("ascii")
 
 
-def parse_master_key(text: str, source: str) -> bytes:
-    """Read the text form of a master key.
+def parse_master_keys(text: str, source: str) -> list[bytes]:
+    """Read the text form of a master key; while it is rotated the older one follows it.
 
     Raises:
-        VaultError: Not base64; the text itself is never in the message.
+        VaultError: None, or not base64; the text itself is never in the message.
     """
     try:
-        return base64.b64decode(text.strip(), validate=True)
+        return [base64.b64decode(each, validate=True) for each in text.split() or [text]]
     except (binascii.Error, ValueError) as error:
         raise VaultError(
             f"the master key in {source} is not base64",

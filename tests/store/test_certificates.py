@@ -541,9 +541,9 @@ def opened(store: Store, vault: Vault) -> list[bytes]:
 
 def test_every_secret_is_sealed_again(store: Store) -> None:
     before, after = Vault(b"1" * 32), Vault(b"2" * 32)
-    assert store.certificates.reseal(bytes) == 0
+    assert store.certificates.reseal(lambda _, blob: blob) == 0
     keep_secrets(store, before)
-    assert store.certificates.reseal(lambda blob: after.seal(before.open(blob, "x"), "x")) == 4
+    assert store.certificates.reseal(lambda _, blob: after.seal(before.open(blob, "x"), "x")) == 4
     assert opened(store, after) == [b"second key", b"first key", b"order", b"account"]
     assert store.certificates.name("no-order.example").sealed_order is None
 
@@ -562,7 +562,7 @@ def test_when_one_secret_cannot_be_opened_none_is_sealed_again(store: Store, dam
             store.acme.put_account("https://other.example", "", foreign)
     was = blobs(store)
     with pytest.raises(VaultError):
-        store.certificates.reseal(lambda blob: after.seal(before.open(blob, "x"), "x"))
+        store.certificates.reseal(lambda _, blob: after.seal(before.open(blob, "x"), "x"))
     assert blobs(store) == was
 
 

@@ -27,6 +27,13 @@ from linkseal.vault import Vault
 UPLOADED: Final = "uploaded"
 _KEY: Final = "certificate-key"
 _ORDER: Final = "certificate-order"
+ACCOUNT_KEY: Final = "acme-account-key"
+PURPOSES: Final = {
+    "certificates": _KEY,
+    "certificate_names": _ORDER,
+    "acme_accounts": ACCOUNT_KEY,
+}
+"""What the secrets in a table of the database are sealed for."""
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -24,6 +24,8 @@ LEAF_LIFE = timedelta(days=90)
 _BACKDATE = timedelta(hours=1)
 _CA_PURPOSE = "local-ca-key"
 _LEAF_PURPOSE = "local-leaf-key"
+SEALED_FILES = {"ca.key.sealed": _CA_PURPOSE, "shared.key.sealed": _LEAF_PURPOSE}
+"""Its sealed files, and what they are sealed for."""
 
 
 class LocalCA:

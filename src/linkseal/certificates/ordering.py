@@ -39,7 +39,15 @@ from linkseal.certificates.dns01 import (
     challenge_owner,
     wait_until_visible,
 )
-from linkseal.certificates.held import Flight, Made, open_flight, seal_flight, standing, to_store
+from linkseal.certificates.held import (
+    ACCOUNT_KEY,
+    Flight,
+    Made,
+    open_flight,
+    seal_flight,
+    standing,
+    to_store,
+)
 from linkseal.certificates.pem import parse_certificate
 from linkseal.certificates.preflight import check_answered, check_caa
 from linkseal.certificates.schedule import (
@@ -63,7 +71,6 @@ LEASE: Final = timedelta(seconds=60)
 _ANSWER_SECONDS: Final = 30.0
 """How long the edge and DNS may take to show a challenge."""
 _CHALLENGE_LIFE: Final = timedelta(hours=1)
-_ACCOUNT_KEY: Final = "acme-account-key"
 _SKEW: Final = timedelta(minutes=5)
 _PASSING: Final = frozenset({"unreachable", "orderNotReady", "serverInternal", "badNonce"})
 """Problems after which an order may still come to something."""
@@ -110,6 +117,16 @@ class Ordering:
         """Take a name, or go on having it; return whether that worked."""
         now = _now()
         return self._store.certificates.lease(name, self.owner, now, now + LEASE)
+
+    def release(self, name: str) -> None:
+        """Let others have a name."""
+        now = _now()
+        self._store.certificates.lease(name, self.owner, now, now)
+
+    def postpone(self, name: str) -> None:
+        """Try again in a minute what broke off for reasons of ours."""
+        later = _now() + try_again_after(1, 0)
+        self._store.certificates.settle(name, self.owner, _now(), "", {}, due_at=later)
 
     def work(self, name: CertificateName) -> None:
         """Do what is due for a name this worker has leased. Never raises for a failed order.
@@ -427,12 +444,12 @@ class Ordering:
         if kept is None:
             # Kept before it is registered: a key that the CA knows must not be lost.
             accounts.put_account(
-                issuer.directory, "", self._vault.seal(new_account_key(), _ACCOUNT_KEY)
+                issuer.directory, "", self._vault.seal(new_account_key(), ACCOUNT_KEY)
             )
             kept = accounts.account(issuer.directory)
             assert kept is not None
         url, sealed = kept
-        authority = Authority(issuer, self._vault.open(sealed, _ACCOUNT_KEY))
+        authority = Authority(issuer, self._vault.open(sealed, ACCOUNT_KEY))
         if url:
             authority.use_account(url)
         else:

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from linkseal.cli import configuration, customer, demo, event, mail, service, setup, token
+from linkseal.cli import (
+    certificate,
+    configuration,
+    customer,
+    demo,
+    event,
+    mail,
+    service,
+    setup,
+    token,
+    vault,
+)
 from linkseal.cli.context import Settings
 from linkseal.cli.output import print_error
 from linkseal.errors import LinksealError
@@ -24,11 +35,13 @@ app = typer.Typer(
 app.command()(setup.init)
 app.command()(service.up)
 app.command()(demo.demo)
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")
 app.add_typer(event.app, name="event")
 app.add_typer(mail.app, name="mail")
 app.add_typer(token.app, name="token")
+app.add_typer(vault.app, name="vault")
 
 
 @app.callback()

@@ -236,6 +236,10 @@ class Certificates:
         """Return the certificates in use, by name; of each name P-256 first."""
         return self._certificates(_is(CertificateStatus.CURRENT))
 
+    def revoked(self) -> list[StoredCertificate]:
+        """Return the certificates that were revoked, by name."""
+        return self._certificates(_is(CertificateStatus.REVOKED))
+
     def of_name(self, name: str) -> list[StoredCertificate]:
         """Return every certificate a name ever had that is kept, the latest first."""
         return self._certificates(certificates.c.name == name)
@@ -269,18 +273,21 @@ class Certificates:
         with self._database.transaction() as connection:
             _note(connection, name, now, what, detail)
 
-    def reseal(self, again: Callable[[bytes], bytes]) -> int:
+    def reseal(self, again: Callable[[str, bytes], bytes]) -> int:
         """Seal every secret again, all in one transaction; return how many.
 
         Args:
-            again: Opens a blob and returns it sealed under another key.
+            again: Gets a table's name and a blob of it, and returns the blob sealed under
+                another key.
         """
         count = 0
         with self._database.transaction() as connection:
             for table, key, blob in _SEALED:
                 for row in connection.execute(sa.select(key, blob).where(blob.is_not(None))).all():
                     connection.execute(
-                        table.update().where(key == row[0]).values({blob.name: again(row[1])})
+                        table.update()
+                        .where(key == row[0])
+                        .values({blob.name: again(table.name, row[1])})
                     )
                     count += 1
         return count
