@@ -29,6 +29,8 @@ DEFER_SECONDS: Final = 1
 """How long the kernel keeps a new connection on which the client has not spoken yet."""
 TLS_BUFFER: Final = 16_896
 """One TLS record (RFC 8446 §5.2: 16,640 bytes and a header); there are two a connection."""
+_DIRECT: Final = aiofastnet.OPENSSL_DYN_LIBS is not None
+"""Whether aiofastnet has its direct engine: not in a Python that has OpenSSL linked in."""
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 log = structlog.get_logger("edge")
@@ -110,7 +112,7 @@ class Acceptor:
             connection.close()
             return
         timeout = self._state.config.header_timeout
-        if context is tls.context:
+        if context is tls.context or not _DIRECT:
             self._spawn(
                 aiofastnet.connect_accepted_socket(
                     self._loop,
@@ -144,9 +146,11 @@ class Acceptor:
                 waiter=opened,
                 server_hostname="",
             )
-        except (OSError, MemoryError):
-            # The client is gone already, or nothing is left to serve it with.
+        except Exception as error:
             opened.cancel()
+            # The client is gone already, or nothing is left to serve it with; or else a fault.
+            if not isinstance(error, (OSError, MemoryError)):
+                log.error("cannot open a connection", exc_info=error)
 
     async def _open_late(self, connection: socket.socket, tls: ListeningTLS) -> None:
         """Wait for a client's first bytes, then go on as usual."""
