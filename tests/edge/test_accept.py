@@ -1,15 +1,23 @@
-"""Connections on their way in."""
+"""Connections on their way in: without aiofastnet's direct engine, and when the worker ends."""
 
 from __future__ import annotations
 
+import gc
+import socket
+import ssl
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trustme
 
 from linkseal.edge.snapshot import save_snapshot
 from support.edge import SHARED, VAULT, Edge, files_in, read_reply, request, snapshot
+
+MakeEdge = Callable[..., Edge]
 
 # A Python that has OpenSSL linked in has no file of it, and aiofastnet then no direct engine.
 SERVE_WITHOUT_ENGINE = """
@@ -73,3 +81,34 @@ def test_a_python_with_openssl_linked_in_serves_https_all_the_same(
                 each.close()
             process.stdin.close()
             assert process.wait(20) == 0
+
+
+def hello(authority: trustme.CA) -> bytes:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=SHARED)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("said", ["a hello", "half a hello", "nothing"])
+def test_a_client_that_falls_silent_in_its_handshake_is_let_go_when_the_worker_ends(
+    make_edge: MakeEdge, authority: trustme.CA, capfd: pytest.CaptureFixture[str], said: str
+) -> None:
+    edge = make_edge(drain_timeout=0.2, header_timeout=30)
+    with socket.create_connection(edge.https, 10) as silent:
+        sent = {"a hello": hello(authority), "half a hello": hello(authority)[:100], "nothing": b""}
+        silent.sendall(sent[said])
+        # The kernel keeps a client that says nothing for a while.
+        time.sleep(0.3 if sent[said] else 2.5)
+        edge.stop()
+        gc.collect()
+        silent.settimeout(5)
+        try:
+            while silent.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+    assert "error" not in "".join(capfd.readouterr())

@@ -131,9 +131,9 @@ class Acceptor:
         # a twentieth of a fresh connection's cost (docs/decisions, 2026-11-24).
         connection.setblocking(False)  # noqa: FBT003 - the socket's own API
         opened = self._loop.create_future()
-        self._watch(opened, connection)
+        transport = None
         try:
-            SSLTransport_Socket(
+            transport = SSLTransport_Socket(
                 self._loop,
                 self._protocol(),
                 context,
@@ -151,6 +151,7 @@ class Acceptor:
             # The client is gone already, or nothing is left to serve it with; or else a fault.
             if not isinstance(error, (OSError, MemoryError)):
                 log.error("cannot open a connection", exc_info=error)
+        self._watch(opened, connection, transport)
 
     async def _open_late(self, connection: socket.socket, tls: ListeningTLS) -> None:
         """Wait for a client's first bytes, then go on as usual."""
@@ -166,12 +167,25 @@ class Acceptor:
     def _spawn(self, opening: Coroutine[Any, Any, Any], connection: socket.socket) -> None:
         self._watch(self._loop.create_task(opening), connection)
 
-    def _watch(self, opening: asyncio.Future[Any], connection: socket.socket) -> None:
+    def _watch(
+        self,
+        opening: asyncio.Future[Any],
+        connection: socket.socket,
+        transport: asyncio.Transport | None = None,
+    ) -> None:
         self._state.opening.add(opening)
-        opening.add_done_callback(functools.partial(self._opened, connection))
+        opening.add_done_callback(functools.partial(self._opened, connection, transport))
 
-    def _opened(self, connection: socket.socket, opening: asyncio.Future[Any]) -> None:
+    def _opened(
+        self,
+        connection: socket.socket,
+        transport: asyncio.Transport | None,
+        opening: asyncio.Future[Any],
+    ) -> None:
         self._state.opening.discard(opening)
+        if opening.cancelled() and transport is not None:
+            # A task takes its transport along when it is cancelled, a bare future does not.
+            transport.abort()
         if opening.cancelled() or opening.exception() is not None:
             self._failed(connection)
 
