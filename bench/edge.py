@@ -97,19 +97,14 @@ def run() -> list[dict[str, Any]]:
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        keyring = Keyring({1: bytes(range(KEY_BYTES))}, 1)
-        paths = _paths(keyring)
-        (folder / "clicks").write_bytes(
-            SEPARATOR.join(f"GET {path} HTTP/1.1\r\n{_HEADERS}".encode() for path in paths)
-        )
-        (folder / "clicks.lua").write_text(_lua(paths))
+        keyring = write_requests(folder)
         vault = Vault(bytes(MASTER_KEY_BYTES))
         made = LocalCA(folder, vault, BASE).certificate(HOST, datetime.now(UTC))
-        ours = stack.enter_context(_edge(folder, keyring, made, vault, cores[0]))
+        ours = stack.enter_context(running_edge(folder, keyring, [made], vault, cores[0]))
         peer = stack.enter_context(_nginx(folder, made, cores[0]))
         return [
             _row("TLS keep-alive", 0.5, ours, peer, lambda s: _wrk(s, folder, cores[-1], tls=True)),
-            _row("fresh TLS 1.3", 0.65, ours, peer, lambda s: _fresh(s, folder, cores[-1])),
+            _row("fresh TLS 1.3", 0.65, ours, peer, lambda s: fresh(s, folder, cores[-1])),
             _row("plain keep-alive", None, ours, peer, lambda s: _wrk(s, folder, cores[-1])),
         ]
 
@@ -168,9 +163,11 @@ def _wrk(server: Server, folder: Path, core: int, *, tls: bool = False) -> tuple
     return int(found[1]), CONNECTIONS
 
 
-def _fresh(server: Server, folder: Path, core: int) -> tuple[int, int]:
+def fresh(server: Server, folder: Path, core: int, names: str = "names") -> tuple[int, int]:
+    """Click from many clients, each click on a fresh connection; return how many, and 0."""
     command = ["taskset", "-c", str(core), sys.executable, "-m", "bench.load"]
-    arguments = ["127.0.0.1", str(server.https), HOST, str(SECONDS), str(folder / "clicks")]
+    files = [str(folder / names), str(folder / "clicks")]
+    arguments = ["127.0.0.1", str(server.https), str(SECONDS), *files]
     clients = [
         subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         for _ in range(FRESH_CLIENTS)
@@ -179,6 +176,18 @@ def _fresh(server: Server, folder: Path, core: int) -> tuple[int, int]:
     for each in counts:
         assert each.keys() == {"redirects"}, each
     return sum(each["redirects"] for each in counts), 0
+
+
+def write_requests(folder: Path) -> Keyring:
+    """Write what clients send into a folder; return the keyring of the links in it."""
+    keyring = Keyring({1: bytes(range(KEY_BYTES))}, 1)
+    paths = _paths(keyring)
+    (folder / "clicks").write_bytes(
+        SEPARATOR.join(f"GET {path} HTTP/1.1\r\n{_HEADERS}".encode() for path in paths)
+    )
+    (folder / "clicks.lua").write_text(_lua(paths))
+    (folder / "names").write_text(HOST)
+    return keyring
 
 
 def _paths(keyring: Keyring) -> list[str]:
@@ -223,17 +232,20 @@ end
 
 
 @contextlib.contextmanager
-def _edge(
-    folder: Path, keyring: Keyring, certificate: Certificate, vault: Vault, core: int
+def running_edge(
+    folder: Path, keyring: Keyring, certificates: Sequence[Certificate], vault: Vault, core: int
 ) -> Iterator[Server]:
+    """Run one edge worker on a core."""
     files = CertificateFiles(folder / "edge.certificates", vault)
-    shown = SnapshotCertificate(certificate.names, (files.put(certificate.chain, certificate.key),))
     snapshot = Snapshot(
         keyring=keyring,
         base_domain=BASE,
         shared_host=HOST,
         hosts={},
-        certificates=[shown],
+        certificates=[
+            SnapshotCertificate(each.names, (files.put(each.chain, each.key),))
+            for each in certificates
+        ],
         challenges={},
         ticket_secret=secrets.token_bytes(32),
     )

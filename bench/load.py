@@ -3,12 +3,14 @@
 wrk resumes TLS sessions silently, so what it calls a new connection costs the server half.
 This one makes a whole handshake each time, looks at ``session_reused``, and counts only
 answers it has read and found to be redirects. Run as a process of its own:
-``python -m bench.load HOST PORT SNI SECONDS REQUESTS_FILE`` prints its counts as JSON.
+``python -m bench.load HOST PORT SECONDS NAMES_FILE REQUESTS_FILE`` prints its counts as
+JSON. The names, one a line, are asked for in an order of the process's own.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import socket
 import ssl
 import sys
@@ -21,7 +23,7 @@ SEPARATOR = b"\n\x00\n"
 
 
 def fresh_clicks(
-    address: tuple[str, int], name: str, requests: list[bytes], seconds: float
+    address: tuple[str, int], names: list[str], requests: list[bytes], seconds: float
 ) -> Counter[str]:
     """Click for some seconds, each click on a connection of its own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -35,7 +37,7 @@ def fresh_clicks(
         turn += 1
         with (
             socket.create_connection(address, 10) as plain,
-            context.wrap_socket(plain, server_hostname=name) as connection,
+            context.wrap_socket(plain, server_hostname=random.choice(names)) as connection,
         ):
             if connection.session_reused or connection.version() != "TLSv1.3":
                 counts["resumed"] += 1
@@ -49,9 +51,10 @@ def fresh_clicks(
 
 def main() -> None:
     """Run by the arguments and print the counts."""
-    host, port, name, seconds, file = sys.argv[1:]
+    host, port, seconds, names, file = sys.argv[1:]
     requests = Path(file).read_bytes().split(SEPARATOR)
-    print(json.dumps(fresh_clicks((host, int(port)), name, requests, float(seconds))))
+    asked = Path(names).read_text().split()
+    print(json.dumps(fresh_clicks((host, int(port)), asked, requests, float(seconds))))
 
 
 if __name__ == "__main__":

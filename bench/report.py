@@ -13,7 +13,8 @@ def print_rows(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         goal = "" if row["goal"] is None else f"{row['goal']:.2f}"
+        peer = "" if row["peer"] is None else f"{row['peer']:,.1f}"
         print(
-            f"{row['name']:<26}{row['ours']:>12,.1f}{row['peer']:>12,.1f}  {row['unit']:<22}"
+            f"{row['name']:<26}{row['ours']:>12,.1f}{peer:>12}  {row['unit']:<22}"
             f"{ratio:>7}{goal:>7}  {row['note']}"
         )
