@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from linkseal.errors import StoreError
 from linkseal.events.collector import Collector
@@ -201,6 +202,25 @@ def test_a_damaged_row_is_kept_aside_and_the_rest_goes_on(store: Store, journal:
     (aside,) = (journal / "damaged").iterdir()
     assert aside.read_bytes() == b"not a batch"
     assert list_segments(journal) == []
+
+
+def count(name: str) -> float:
+    return REGISTRY.get_sample_value(f"linkseal_collector_{name}_total") or 0.0
+
+
+def test_a_record_a_killed_worker_left_unfinished_is_counted_and_let_go(
+    store: Store, journal: Path
+) -> None:
+    writer = SegmentWriter(journal, 0)
+    write(writer, 0)
+    size = writer.bytes_written
+    write(writer, 1)
+    writer.close()
+    os.truncate(writer.path, size + 20)
+    torn, damaged = count("torn_records"), count("damaged_rows")
+    assert Collector(store, journal).run_once() == 1
+    assert list(journal.iterdir()) == []
+    assert (count("torn_records"), count("damaged_rows")) == (torn + 1, damaged)
 
 
 @pytest.mark.parametrize("bad", [numbers(2**63, 0), numbers(1, 2**62)])

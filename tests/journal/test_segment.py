@@ -87,7 +87,8 @@ import resource, sys
 from pathlib import Path
 from linkseal.errors import JournalError
 from linkseal.journal import Hit, SegmentWriter
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 writer = SegmentWriter(Path(sys.argv[1]), 0)
 hit = Hit(1, 1, 1, b"twelve bytes", 0, "", "h", True, "GET", "", "")
 number = 0
@@ -241,15 +242,38 @@ def test_a_record_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None
         assert everything(tmp_path, name) == rows[:2]
 
 
-def test_what_a_killed_worker_half_wrote_comes_out_as_no_batch(tmp_path: Path) -> None:
+def test_what_a_killed_worker_half_wrote_comes_out_as_torn(tmp_path: Path) -> None:
     name, rows = segment_of(tmp_path, 2)
     path = tmp_path / name.file_name
-    path.write_bytes(path.read_bytes()[:-1])
-    *good, torn = everything(tmp_path, name, closed=True)
-    assert good == rows[:1]
-    with pytest.raises(JournalError):
-        decode_batch(torn.data)
-    assert read_rows(tmp_path, name, torn.end, 1, closed=True) == []
+    whole = path.read_bytes()
+    for cut in range(rows[0].end + 1, rows[1].end):
+        path.write_bytes(whole[:cut])
+        *good, torn = everything(tmp_path, name, closed=True)
+        assert good == rows[:1]
+        assert torn == Row(cut, whole[rows[0].end : cut], torn=True)
+        assert read_rows(tmp_path, name, torn.end, 1, closed=True) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [b"not a record at all", b"x", MAGIC + b"\x05\x00\x00\x00" + b"\x00" * 9],
+    ids=["other bytes", "a byte", "a whole record with a wrong sum"],
+)
+def test_an_end_that_is_no_begun_record_is_damaged(tmp_path: Path, changed: bytes) -> None:
+    name, rows = segment_of(tmp_path, 1)
+    path = tmp_path / name.file_name
+    path.write_bytes(path.read_bytes() + changed)
+    end = rows[0].end + len(changed)
+    assert everything(tmp_path, name, closed=True) == [*rows, Row(end, changed)]
+
+
+def test_a_length_that_was_damaged_before_other_records_is_not_torn(tmp_path: Path) -> None:
+    name, rows = segment_of(tmp_path, 2)
+    path = tmp_path / name.file_name
+    whole = path.read_bytes()
+    path.write_bytes(MAGIC + b"\xff" * 4 + whole[8:])
+    damaged, good = everything(tmp_path, name, closed=True)
+    assert (damaged.end, damaged.torn, good) == (rows[0].end, False, rows[1])
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
@@ -288,19 +312,35 @@ def test_a_segment_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     assert refusal.value.code == "journal-unwritable"
 
 
-def test_a_disk_that_takes_only_part_of_a_batch_is_an_error(tmp_path: Path) -> None:
-    """The writer runs under a file size limit: the kernel then writes what still fits."""
+def append_until_full(directory: Path, limit: int) -> int:
+    """Append under a file size limit: the kernel then writes what still fits."""
     done = subprocess.run(
-        [sys.executable, "-c", APPEND_UNTIL_FULL, str(tmp_path)],
+        [sys.executable, "-c", APPEND_UNTIL_FULL, str(directory), str(limit)],
         capture_output=True,
         text=True,
         check=True,
     )
-    appended = int(done.stdout)
+    return int(done.stdout)
+
+
+def test_a_disk_that_takes_only_part_of_a_batch_is_an_error(tmp_path: Path) -> None:
+    appended = append_until_full(tmp_path, 2000)
     (name,) = list_segments(tmp_path)
     rows = everything(tmp_path, name)
     assert len(rows) == appended > 10
-    assert (tmp_path / name.file_name).stat().st_size > rows[-1].end
+    # What of the last one was written is gone again.
+    assert (tmp_path / name.file_name).stat().st_size == rows[-1].end
+
+
+def test_a_full_disk_keeps_no_segments_without_a_record(tmp_path: Path) -> None:
+    assert [append_until_full(tmp_path, 20) for _ in range(2)] == [0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_segment_its_writer_took_along_is_closed_and_empty(tmp_path: Path) -> None:
+    name = SegmentName(0, 1, "00" * 8)
+    assert is_closed(tmp_path, name)
+    assert everything(tmp_path, name, closed=True) == []
 
 
 def test_a_journal_directory_that_cannot_be_is_an_error(tmp_path: Path) -> None:

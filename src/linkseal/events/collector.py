@@ -98,6 +98,10 @@ class Collector:
         return stored
 
     def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
+        if row.torn:
+            metrics.TORN_RECORDS.inc()
+            log.info("journal record torn", segment=name.file_name, bytes=len(row.data))
+            return []
         try:
             batch = decode_batch(row.data)
             return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]

@@ -6,6 +6,9 @@ from prometheus_client import Counter, Gauge
 
 EVENTS = Counter("linkseal_collector_events", "Events moved from the journal to the database.")
 DAMAGED_ROWS = Counter("linkseal_collector_damaged_rows", "Journal rows kept aside, unreadable.")
+TORN_RECORDS = Counter(
+    "linkseal_collector_torn_records", "Records a worker that died left half written."
+)
 FAILURES = Counter("linkseal_collector_failures", "Looks at the journal that could not be stored.")
 LAG = Gauge(
     "linkseal_collector_lag_seconds",

@@ -79,6 +79,8 @@ def list_segments(directory: Path) -> list[SegmentName]:
 def is_closed(directory: Path, name: SegmentName) -> bool:
     """Whether a segment's writer is gone, so that nothing will be appended any more.
 
+    A writer that could not write anything takes its file along: a missing one is closed.
+
     Raises:
         JournalError: The file cannot be read.
     """
@@ -88,6 +90,8 @@ def is_closed(directory: Path, name: SegmentName) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except FileNotFoundError:
+        return True
     except OSError as error:
         raise _unreadable(path, error) from error
     return True
@@ -157,8 +161,8 @@ class SegmentWriter:
 
         Raises:
             JournalError: It may not be, and this segment must not be used again: what the
-                failed write left behind is not known. The same batch may be appended to
-                another segment: its events keep their ids.
+                failed write left behind is taken away, if it can be. The same batch may be
+                appended to another segment: its events keep their ids.
         """
         row = encode_batch(batch)
         record = _HEADER.pack(MAGIC, len(row), zlib.crc32(row)) + row
@@ -166,11 +170,20 @@ class SegmentWriter:
             # One call, which gives the interpreter's lock up once: the loop waits for it.
             written = os.write(self._handle, record)
         except OSError as error:
+            self._take_back()
             raise _unwritable(self.path, error) from error
         if written != len(record):
+            self._take_back()
             raise _unwritable(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         self._rows += 1
         self.bytes_written += written
+
+    def _take_back(self) -> None:
+        """Leave only whole records behind, and no file without any: a full disk needs room."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, self.bytes_written)
+            if not self.bytes_written:
+                self.path.unlink()
 
     def close(self) -> None:
         """Close the file; safe to call twice and after a fault."""
@@ -187,10 +200,13 @@ class Row:
     Attributes:
         end: Where its record ends in the segment: the position after it.
         data: The row; of a damaged part of a closed segment, all its bytes.
+        torn: Whether it is the beginning of a record whose writer died in the middle of
+            it. Nobody was answered for what is missing here.
     """
 
     end: int
     data: bytes
+    torn: bool = False
 
 
 def read_rows(
@@ -199,8 +215,9 @@ def read_rows(
     """Return the rows after a position, in order, until they have ``enough`` bytes together.
 
     A record that is not whole is being written, or was when its worker died: reading stops
-    there. In a closed segment it will never be whole, so what is no record is handed out as
-    a row (which no decoder takes for one), and reading goes on at the next record.
+    there. In a closed segment it will never be whole: at the end it is handed out as torn;
+    other bytes that are no record are handed out as a row (which no decoder takes for one),
+    and reading goes on at the next record. A missing segment has no rows.
 
     Args:
         directory: The journal directory.
@@ -219,13 +236,17 @@ def read_rows(
             file.seek(after)
             while enough > 0:
                 data = _record(file)
+                torn = False
                 if data is None:
                     if not closed or not (data := _damaged_part(file, after)):
                         break
                     file.seek(after + len(data))
+                    torn = _is_torn(data) and not file.peek(1)
                 after = file.tell()
                 enough -= len(data)
-                rows.append(Row(after, data))
+                rows.append(Row(after, data, torn))
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise _unreadable(path, error) from error
     return rows
@@ -255,6 +276,14 @@ def _damaged_part(file: BufferedReader, start: int) -> bytes:
             return rest[:at]
         at = rest.find(MAGIC, at + 1)
     return rest
+
+
+def _is_torn(rest: bytes) -> bool:
+    """Whether the last bytes of a segment are the beginning of a record, and not all of it."""
+    if len(rest) < _HEADER.size:
+        return MAGIC.startswith(rest[: len(MAGIC)])
+    magic, length, _ = _HEADER.unpack_from(rest)
+    return bool(magic == MAGIC and _HEADER.size + length > len(rest))
 
 
 def _sync_directory(directory: Path) -> None:
