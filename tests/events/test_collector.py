@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from linkseal.journal import Hit, SegmentWriter, list_segments
 from linkseal.seal import MessageID
 from linkseal.store import EventFilter, Store
 
+LAST_SUCCESS = "linkseal_collector_last_success_timestamp_seconds"
 MESSAGE = MessageID(b"\x69" * 4 + b"\x01" * 8)
 
 COLLECT = """
@@ -225,22 +227,73 @@ def test_a_record_a_killed_worker_left_unfinished_is_counted_and_let_go(
 
 @pytest.mark.parametrize("bad", [numbers(2**63, 0), numbers(1, 2**62)])
 def test_a_row_with_impossible_numbers_is_damaged(store: Store, journal: Path, bad: Hit) -> None:
-    journal.mkdir()
-    (journal / "damaged").write_text("in the way: it is logged, and the rest goes on")
     writer = SegmentWriter(journal, 0)
     writer.append(writer.batch([bad]))
     write(writer, 1)
     Collector(store, journal).run_once()
     assert links(store) == [1]
+    assert len(list((journal / "damaged").iterdir())) == 1
     writer.close()
 
 
+def test_a_segment_stays_while_its_damaged_row_cannot_be_kept_aside(
+    store: Store, journal: Path
+) -> None:
+    first, second = SegmentWriter(journal, 0), SegmentWriter(journal, 1)
+    first.append(first.batch([numbers(2**63, 0)]))
+    write(first, 1)
+    write(second, 2)
+    first.close()
+    second.close()
+    (journal / "damaged").write_text("in the way")
+    damaged = count("damaged_rows")
+    collector = Collector(store, journal)
+    for _ in range(2):
+        collector.run_once()
+        assert (links(store), list_segments(journal)) == ([2], [first.name])
+    assert count("damaged_rows") == damaged
+    (journal / "damaged").unlink()
+    collector.run_once()
+    assert (links(store), list_segments(journal)) == ([2, 1], [])
+    assert len(list((journal / "damaged").iterdir())) == 1
+    assert count("damaged_rows") == damaged + 1
+
+
+def test_a_damaged_row_is_counted_once_though_the_database_refused_it_at_first(
+    store: Store, journal: Path, tmp_path: Path
+) -> None:
+    writer = SegmentWriter(journal, 0)
+    writer.append(writer.batch([numbers(2**63, 0)]))
+    writer.close()
+    damaged = count("damaged_rows")
+    with contextlib.closing(sqlite3.connect(tmp_path / "linkseal.db")) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON journal_positions "
+            "BEGIN SELECT RAISE(ABORT, 'not now'); END"
+        )
+        with pytest.raises(StoreError):
+            Collector(store, journal).run_once()
+        database.execute("DROP TRIGGER refuse")
+    assert Collector(store, journal).run_once() == 0
+    assert count("damaged_rows") == damaged + 1
+    assert len(list((journal / "damaged").iterdir())) == 1
+
+
 def test_an_unreadable_segment_does_not_stop_the_others(store: Store, journal: Path) -> None:
-    (journal / f"edge-0-00000001-{'00' * 8}.journal").mkdir(parents=True)
+    collector = Collector(store, journal)
+    collector.run_once()
+    last = REGISTRY.get_sample_value(LAST_SUCCESS)
+    assert last is not None
+    unreadable = journal / f"edge-0-00000001-{'00' * 8}.journal"
+    unreadable.mkdir(parents=True)
     writer = SegmentWriter(journal, 1)
     write(writer, 7)
-    assert Collector(store, journal).run_once() == 1
+    assert collector.run_once() == 1
     assert links(store) == [7]
+    assert REGISTRY.get_sample_value(LAST_SUCCESS) == last
+    unreadable.rmdir()
+    collector.run_once()
+    assert (REGISTRY.get_sample_value(LAST_SUCCESS) or 0.0) > last
     writer.close()
 
 

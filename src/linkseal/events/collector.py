@@ -25,6 +25,7 @@ from linkseal.journal import (
     SegmentName,
     decode_batch,
     is_closed,
+    keep_aside,
     list_segments,
     read_rows,
     remove_segment,
@@ -52,10 +53,13 @@ class Collector:
     def __init__(self, store: Store, journal_dir: Path) -> None:
         self._store = store
         self._directory = journal_dir
-        self._unreadable: dict[SegmentName, float] = {}
+        self._failing: dict[SegmentName, float] = {}
 
     def run_once(self) -> int:
         """Store what is there now; return how many events were new.
+
+        A segment that cannot be read or unlinked, or whose damaged rows cannot be kept aside,
+        waits for the next call; the others go on.
 
         Raises:
             StoreError: The database cannot be used. What is stored is whole, the rest
@@ -64,7 +68,7 @@ class Collector:
         names = list_segments(self._directory)
         positions = self._store.events.positions()
         stored = 0
-        whole = True
+        failed: set[SegmentName] = set()
         for name in names:
             try:
                 # Whether it is closed must be known before it is read to its end: a row
@@ -74,14 +78,15 @@ class Collector:
                 if closed:
                     remove_segment(self._directory, name)
             except JournalError as error:
-                self._note_unreadable(name, error)
-                whole = False
+                self._note(name, error)
+                failed.add(name)
                 continue
             if closed:
                 self._store.events.forget_segment(name.uid)
         for uid in positions.keys() - {name.uid for name in names}:
             self._store.events.forget_segment(uid)
-        if whole:
+        self._failing = {name: at for name, at in self._failing.items() if name in failed}
+        if not failed:
             metrics.COLLECTED_AT.set_to_current_time()
         return stored
 
@@ -89,46 +94,36 @@ class Collector:
         stored = 0
         while rows := read_rows(self._directory, name, after, BYTES_AT_ONCE, closed=closed):
             after = rows[-1].end
-            events = [event for row in rows for event in self._events(name, row)]
+            events: list[NewEvent] = []
+            torn = damaged = 0
+            for row in rows:
+                if row.torn:
+                    torn += 1
+                    log.info("journal record torn", segment=name.file_name, bytes=len(row.data))
+                    continue
+                try:
+                    events += _events(row)
+                except (LinksealError, ValueError) as error:
+                    keep_aside(self._directory, name, row)
+                    damaged += 1
+                    where = {"segment": name.file_name, "end": row.end}
+                    log.error("journal row damaged", **where, error=str(error))
             new = self._store.events.store(events, Position(name.uid, name.file_name, after))
+            # Only now: rows that could not be stored are read, and would be counted, again.
             stored += new
             metrics.EVENTS.inc(new)
+            metrics.TORN_RECORDS.inc(torn)
+            metrics.DAMAGED_ROWS.inc(damaged)
             if events:
                 metrics.LAG.set(max(0.0, time.time() - events[-1].at_ms / 1000))
         return stored
 
-    def _events(self, name: SegmentName, row: Row) -> list[NewEvent]:
-        if row.torn:
-            metrics.TORN_RECORDS.inc()
-            log.info("journal record torn", segment=name.file_name, bytes=len(row.data))
-            return []
-        try:
-            batch = decode_batch(row.data)
-            return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
-        except (LinksealError, ValueError) as error:
-            self._keep_aside(name, row)
-            metrics.DAMAGED_ROWS.inc()
-            log.error("journal row damaged", segment=name.file_name, end=row.end, error=str(error))
-            return []
-
-    def _keep_aside(self, name: SegmentName, row: Row) -> None:
-        """Keep a row that cannot be read, durably: its segment is going to be unlinked."""
-        aside = self._directory / "damaged"
-        try:
-            aside.mkdir(exist_ok=True)
-            with (aside / f"{name.uid}-{row.end}.row").open("wb") as file:
-                file.write(row.data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            log.error("damaged row not kept aside", end=row.end, error=str(error))
-
-    def _note_unreadable(self, name: SegmentName, error: JournalError) -> None:
-        """Log an unreadable segment, once a minute; the others go on."""
+    def _note(self, name: SegmentName, error: JournalError) -> None:
+        """Log a segment that has to wait, once a minute; the others go on."""
         now = time.monotonic()
-        if now - self._unreadable.get(name, -60.0) >= 60.0:
-            self._unreadable[name] = now
-            log.error("journal segment unreadable", segment=name.file_name, **error.as_dict())
+        if now - self._failing.get(name, -60.0) >= 60.0:
+            self._failing[name] = now
+            log.error("journal segment waits", segment=name.file_name, **error.as_dict())
 
 
 def run_collector(
@@ -169,6 +164,11 @@ def _try(collector: Collector) -> bool:
         log.error("events not stored, they wait in the journal", **error.as_dict())
         return False
     return True
+
+
+def _events(row: Row) -> list[NewEvent]:
+    batch = decode_batch(row.data)
+    return [_event(batch.event_id(index), hit) for index, hit in enumerate(batch.hits)]
 
 
 def _event(new_id: str, hit: Hit) -> NewEvent:

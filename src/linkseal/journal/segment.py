@@ -35,6 +35,8 @@ from linkseal.journal.hit import Batch, Hit, encode_batch
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """A segment is full past this many bytes."""
+DAMAGED: Final = "damaged"
+"""Where in the journal directory rows are kept that nobody can read."""
 MAGIC: Final = b"LSJ\x01"
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 _HEADER: Final = struct.Struct("<4sII")
@@ -106,6 +108,26 @@ def remove_segment(directory: Path, name: SegmentName) -> None:
     path = directory / name.file_name
     try:
         path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def keep_aside(directory: Path, name: SegmentName, row: Row) -> None:
+    """Keep a row nobody can read in ``damaged/``, durably, since its segment will be unlinked.
+
+    Raises:
+        JournalError: It cannot be kept; the segment must stay.
+    """
+    aside = directory / DAMAGED
+    path = aside / f"{name.uid}-{row.end}.row"
+    try:
+        aside.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            file.write(row.data)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_directory(aside)
+        _sync_directory(directory)
     except OSError as error:
         raise _unwritable(path, error) from error
 
