@@ -126,7 +126,7 @@ def test_what_cannot_be_a_login_is_refused(store: Store, user: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "domain", ["a..b", "-a.example", f"{'a' * 64}.example", "com", "a b.example"]
+    "domain", ["a..b", "-a.example", f"{'a' * 64}.example", "com", "a b.example", "a_b.example"]
 )
 def test_what_cannot_be_a_from_domain_is_refused(store: Store, domain: str) -> None:
     assert code(lambda: store.customers.add("acme", from_domains=[domain])) == "from-domain-invalid"
@@ -187,6 +187,37 @@ def test_mail_is_the_closest_listed_domains(store: Store) -> None:
     assert whose("notacme.example") is None
     assert whose("example") is None
     assert whose("") is None
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "bounce_1.acme.example",
+        "-x.acme.example",
+        "a..acme.example",
+        "é_1.Acme.Example.",
+        "\U0001f600.acme.example",
+        "\udcff.acme.example",
+        "a\x00b.acme.example",
+        f"{'x' * 64}.acme.example",
+        "é。acme.example",
+        f"{'a.' * 50_000}acme.example",
+        f"{'é' * 100_000}.acme.example",
+    ],
+    ids=range(11),
+)
+def test_whatever_stands_below_a_listed_domain_is_its_customers(store: Store, domain: str) -> None:
+    acme = store.customers.add("acme", from_domains=["acme.example"])
+    started = time.monotonic()
+    assert store.customers.for_from_domain(domain) == acme
+    assert time.monotonic() - started < 1
+
+
+def test_a_domain_in_another_script_is_found_in_any_form(store: Store) -> None:
+    books = store.customers.add("books", from_domains=["bücher.example"])
+    for domain in ("x.BÜCHER.example", "a_b.xn--bcher-kva.example", "bücher。example"):
+        assert store.customers.for_from_domain(domain) == books
+    assert store.customers.for_from_domain("bücher_.example") is None
 
 
 def test_a_login_needs_the_right_password(store: Store) -> None:

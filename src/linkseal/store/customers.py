@@ -24,6 +24,10 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 # RFC 1035 §2.3.4: 63 octets a label, 253 characters without the last dot.
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
+_MOST_LABELS = 127
+_LONGEST_LABEL = 63
+# RFC 3490 §3.1: all of these part labels.
+_DOT = re.compile("[.\u3002\uff0e\uff61]")
 _LONGEST_USER = 128
 _SALT_BYTES = 16
 MIN_PASSWORD = 12
@@ -132,10 +136,11 @@ class Customers:
     def for_from_domain(self, domain: str) -> Customer | None:
         """Return whose mail from ``domain`` is: the closest listed domain at or above it.
 
-        What is not a domain is nobody's.
+        Below it anything may stand that mail systems use, as in ``bounce_1.acme.example``.
         """
-        labels = (_canonical(domain) or "").split(".")
-        names = [".".join(labels[start:]) for start in range(len(labels) - 1)]
+        labels = _labels(domain)[-_MOST_LABELS:]
+        suffixes = [".".join(labels[start:]) for start in range(len(labels))]
+        names = [suffix for suffix in suffixes if _DOMAIN.fullmatch(suffix)]
         with self._database.reading() as connection:
             found = {
                 row.domain: row.customer_id
@@ -244,19 +249,26 @@ def _is_user(name: str) -> bool:
     return 0 < len(name) <= _LONGEST_USER and name.isprintable() and name == name.strip()
 
 
-def _canonical(text: str) -> str | None:
-    """Return a domain in the one form it is kept in, lower-case A-labels; ``None`` for others."""
-    name = text.strip().rstrip(".").lower()
+def _labels(text: str) -> list[str]:
+    """Return a domain's labels in the one form they are kept in, lower-case A-labels.
+
+    Labels that have no such form are left as they are.
+    """
+    return [_a_label(label) for label in _DOT.split(text.strip().lower().rstrip("."))]
+
+
+def _a_label(label: str) -> str:
+    if label.isascii() or len(label) > _LONGEST_LABEL:
+        return label
     try:
-        name = idna.encode(name, uts46=True).decode("ascii") if not name.isascii() else name
-    except idna.IDNAError:
-        return None
-    return name if _DOMAIN.fullmatch(name) else None
+        return idna.encode(label, uts46=True).decode("ascii")
+    except UnicodeError:
+        return label
 
 
 def _domain(text: str) -> str:
-    name = _canonical(text)
-    if name is None:
+    name = ".".join(_labels(text))
+    if not _DOMAIN.fullmatch(name):
         raise StoreError(
             f"{text!r} is not a domain",
             code="from-domain-invalid",
