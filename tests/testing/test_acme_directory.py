@@ -97,7 +97,7 @@ def test_an_order_that_cannot_be_is_refused(
 
 
 def test_the_terms_must_be_agreed_to(ca: AcmeDirectory) -> None:
-    who = connect(ca.url)
+    who = connect(ca)
     with pytest.raises(messages.Error, match="terms"):
         who.new_account(messages.NewRegistration.from_data(email="ops@acme.example"))
 
@@ -106,7 +106,7 @@ def test_an_account_is_bound_when_it_must_be(ca: AcmeDirectory) -> None:
     secret = encode_b64jose(b"0123456789abcdef0123456789abcdef")
     wrong = encode_b64jose(b"another-secret-of-the-same-size!")
     ca.external_account = ("key-1", secret)
-    who = connect(ca.url)
+    who = connect(ca)
     assert who.external_account_required() is True
     with pytest.raises(messages.Error) as caught:
         register(who)
@@ -137,11 +137,11 @@ def test_a_key_of_the_certificate_may_revoke_it(ca: AcmeDirectory) -> None:
     answer(who, order)
     who.begin_finalization(order)
     leaf = x509.load_pem_x509_certificate(ca.issued[0])
-    stranger = connect(ca.url)
+    stranger = connect(ca)
     with pytest.raises(messages.Error) as caught:
         stranger.revoke(leaf, 1)
     assert caught.value.code == "unauthorized"
-    holder = connect(ca.url, key=JWKEC(key=key))
+    holder = connect(ca, key=JWKEC(key=key))
     with pytest.raises(messages.Error) as caught:
         holder.revoke(leaf, 7)
     assert caught.value.typ.endswith(":badRevocationReason")

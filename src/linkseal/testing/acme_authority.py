@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -42,8 +43,8 @@ class Authority:
         )
         self.root_pem = root.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, names: tuple[str, ...], key: PublicKey, life: timedelta) -> bytes:
-        """Return a chain for the names, PEM, leaf first."""
+    def issue(self, names: Sequence[x509.GeneralName], key: PublicKey, life: timedelta) -> bytes:
+        """Return a chain for DNS names and IP addresses, PEM, leaf first."""
         leaf = self._sign(x509.Name([]), self._name, key, self._key, life, names)
         chain = leaf, self._intermediate
         return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
@@ -55,7 +56,7 @@ class Authority:
         key: PublicKey,
         issuer_key: ec.EllipticCurvePrivateKey,
         life: timedelta,
-        names: tuple[str, ...] = (),
+        names: Sequence[x509.GeneralName] = (),
     ) -> x509.Certificate:
         """Sign one certificate: a leaf if it has names, else an authority."""
         now = datetime.now(UTC)
@@ -67,7 +68,7 @@ class Authority:
         ]
         if names:
             # RFC 5280 §4.2.1.6: critical, for the subject is empty.
-            alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            alternatives = x509.SubjectAlternativeName(names)
             purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
             extensions += [(alternatives, True), (purpose, False)]
         builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())

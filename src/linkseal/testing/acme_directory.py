@@ -343,7 +343,8 @@ class AcmeDirectory(AcmeServer):
         order.error, order.polls = self.break_order, self._processing + bool(self._processing)
         order.status = "processing"
         if order.error is None:
-            order.certificate = self._authority.issue(order.identifiers, key, self.life)
+            alternatives = [x509.DNSName(name) for name in order.identifiers]
+            order.certificate = self._authority.issue(alternatives, key, self.life)
             self.issued.append(order.certificate)
             leaf = x509.load_pem_x509_certificate(order.certificate)
             self._certificates[certificate_id(leaf)] = leaf, order

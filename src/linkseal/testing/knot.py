@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,13 +19,10 @@ import dns.rdataclass
 import dns.rdatatype
 
 from linkseal.certificates.dns_update import TSIGKey
-from linkseal.errors import ServiceError
+from linkseal.testing.programs import end, find_program, free_port, launch, not_started
 
 START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
-INSTALL_TIMEOUT = 300.0
 _ATTEMPTS = 5
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 _CONFIG = """\
 server:
@@ -78,30 +70,9 @@ def find_knotd() -> str:
     """Return the path of ``knotd``; as root on Debian, install it if it is missing.
 
     Raises:
-        ServiceError: It is not there and cannot be had.
+        ServiceError: ``program-missing``: it is not there and cannot be had.
     """
-    path = os.environ.get("PATH", "") + os.pathsep + _SBIN
-    found = shutil.which("knotd", path=path)
-    apt = shutil.which("apt-get", path=path)
-    if found is None and apt is not None and os.geteuid() == 0:
-        wait = ["-o", f"DPkg::Lock::Timeout={INSTALL_TIMEOUT:.0f}"]
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", "knot"]):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(
-                    [apt, *wait, *words],
-                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                    capture_output=True,
-                    timeout=INSTALL_TIMEOUT,
-                    check=False,
-                )
-        found = shutil.which("knotd", path=path)
-    if found is None:
-        raise ServiceError(
-            "knotd is not installed",
-            code="knot-missing",
-            hint="install the package knot",
-        )
-    return found
+    return find_program("knotd", "knot")
 
 
 class Knot:
@@ -148,25 +119,14 @@ class Knot:
                 return
             # Somebody may have taken the port between the look and the start.
             self.stop()
-        words = self._log_file.read_text(encoding="utf-8", errors="replace").strip()
-        raise ServiceError(
-            f"knotd did not start: {words[-800:] or 'it said nothing'}",
-            code="service-not-started",
-            hint=f"the whole log is {self._log_file}",
-        )
+        raise not_started("knotd", self._log_file)
 
     def stop(self) -> None:
         """Stop it; safe to call twice."""
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         if self._run is not None:
             self._run.cleanup()
 
@@ -187,7 +147,7 @@ class Knot:
         }
 
     def _try_to_start(self, knotd: str) -> bool:
-        self.port = _free_port(self.host)
+        self.port = free_port(self.host)
         identity = secrets.token_hex(8)
         # Not in the directory: the path of the control socket there must be short (108 bytes).
         self._run = tempfile.TemporaryDirectory(prefix="knot-")
@@ -204,15 +164,7 @@ class Knot:
         file = self._directory / "knot.conf"
         file.touch(mode=0o600)
         file.write_text(config, encoding="utf-8")
-        with self._log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                [knotd, "-c", file.name],
-                cwd=self._directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = launch([knotd, "-c", file.name], self._log_file)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers_as(identity):
@@ -249,18 +201,3 @@ class Knot:
 
 def _secret() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def _free_port(host: str) -> int:
-    """Return a port that is free for UDP and for TCP."""
-    while True:
-        with (
-            socket.create_server((host, 0)) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        ):
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind((host, port))
-            except OSError:
-                continue
-            return port

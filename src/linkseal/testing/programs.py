@@ -1,0 +1,103 @@
+"""Real programs of the system's as parts of a test: found or installed, on free ports, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from linkseal.errors import ServiceError
+
+STOP_TIMEOUT = 10.0
+INSTALL_TIMEOUT = 300.0
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def find_program(name: str, package: str) -> str:
+    """Return the path of a program; as root on Debian, install its package if it is missing.
+
+    Raises:
+        ServiceError: ``program-missing``: it is not there and cannot be had.
+    """
+    path = os.environ.get("PATH", "") + os.pathsep + _SBIN
+    found = shutil.which(name, path=path)
+    apt = shutil.which("apt-get", path=path)
+    if found is None and apt is not None and os.geteuid() == 0:
+        wait = ["-o", f"DPkg::Lock::Timeout={INSTALL_TIMEOUT:.0f}"]
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [apt, *wait, *words],
+                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                    capture_output=True,
+                    timeout=INSTALL_TIMEOUT,
+                    check=False,
+                )
+        found = shutil.which(name, path=path)
+    if found is None:
+        raise ServiceError(
+            f"{name} is not installed",
+            code="program-missing",
+            hint=f"install the package {package}",
+        )
+    return found
+
+
+def free_port(host: str) -> int:
+    """Return a port that is free for UDP and for TCP; somebody may take it at any time."""
+    while True:
+        with (
+            socket.create_server((host, 0)) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind((host, port))
+            except OSError:
+                continue
+            return port
+
+
+def launch(
+    command: Sequence[str], log_file: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in the log's folder, with a log begun anew and a session of its own.
+
+    Without an environment it has that of this process.
+    """
+    with log_file.open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=log_file.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a program, by force if it does not leave; nothing if it has ended."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def not_started(name: str, log_file: Path) -> ServiceError:
+    """Return the error of a program that did not start, with the last words of its log."""
+    words = log_file.read_text(encoding="utf-8", errors="replace").strip()
+    return ServiceError(
+        f"{name} did not start: {words[-800:] or 'it said nothing'}",
+        code="service-not-started",
+        hint=f"the whole log is {log_file}",
+    )
