@@ -188,7 +188,6 @@ class Pebble:
                 if b"address already in use" in log_file.read_bytes():
                     break
                 time.sleep(0.02)
-            process.kill()  # without its port it does not heed SIGTERM
             end(self._processes.pop())
         raise not_started(name, log_file)
 
