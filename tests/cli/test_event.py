@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +17,7 @@ import pytest
 
 from linkseal.cli.event import parse_since
 from linkseal.errors import LinksealError
+from linkseal.store import NewEvent, Position, Store
 from linkseal.testing.service import linkseal
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -69,3 +78,48 @@ def test_events_of_nobody_are_an_error_and_none_are_a_sentence(tmp_path: Path) -
     assert linkseal(*words, "--json").stdout.strip() == "[]"
     assert "customer-missing" in linkseal(*words, "--customer", "nobody").stderr
     assert "message-id-invalid" in linkseal(*words, "--message", "x").stderr
+
+
+def test_a_tail_nobody_reads_holds_no_transaction(tmp_path: Path) -> None:
+    """Otherwise the write-ahead log would grow for as long as a pager waits."""
+    assert linkseal("init", str(tmp_path)).returncode == 0
+    words = ("--config", str(tmp_path / "linkseal.toml"), "event")
+    assert linkseal(*words, "list").returncode == 0
+    (database,) = tmp_path.rglob("linkseal.db")
+    program = str(Path(sys.executable).parent / "linkseal")
+    with (
+        Store.open(f"sqlite:///{database}") as store,
+        subprocess.Popen([program, *words, "tail", "--json"], stdout=subprocess.PIPE) as tail,
+    ):
+        try:
+            assert tail.stdout is not None
+            pipe = tail.stdout.fileno()
+            number = 0
+            while not unread(pipe):
+                assert number < 600, "the tail prints nothing"
+                store_clicks(store, number, 1)
+                number += 1
+                time.sleep(0.1)
+            store_clicks(store, number, 3000)
+            before = -1
+            while unread(pipe) > before:
+                before = unread(pipe)
+                time.sleep(1.0)
+            with contextlib.closing(sqlite3.connect(database, timeout=0.5)) as other:
+                (busy, _, _) = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            assert busy == 0
+        finally:
+            tail.kill()
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes wait in a pipe."""
+    return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0])
+
+
+def store_clicks(store: Store, first: int, count: int) -> None:
+    clicks = [
+        NewEvent(f"{n:028d}", "click", 1, 1, "m" * 20, n, "", "h", True, "GET", "", "")
+        for n in range(first, first + count)
+    ]
+    store.events.store(clicks, Position("a" * 16, "f", first + count))

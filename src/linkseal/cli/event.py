@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -87,9 +88,11 @@ def tail(
         after = last[-1].seq if last else 0
         try:
             while True:
-                # Read before any is printed: a pager that waits must not hold a transaction.
+                # Read, and the reading ended, before any is printed: a pager that waits must
+                # not hold a transaction. What the store yields from is a generator.
                 new = opened.events.list(replace(wanted, after=after))
-                found = list(islice(new, AT_ONCE))
+                with contextlib.closing(cast("Generator[Event]", new)):
+                    found = list(islice(new, AT_ONCE))
                 after = _print(found, after, json=json)
                 if len(found) < AT_ONCE:
                     time.sleep(POLL_SECONDS)
