@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from linkseal.cli import app
-from linkseal.config import Address, describe_keys
+from linkseal.config import Address, Section, describe_keys
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "linkseal"
@@ -30,21 +30,27 @@ def config_page() -> str:
     lines = ["# Configuration", "", NOTE]
     lines += [
         "One TOML file; the environment wins over it: `LINKSEAL_EDGE__WORKERS=4` sets",
-        "`workers` in `[edge]`. `linkseal config show` lists what is in force and where each",
-        "value comes from.",
+        "`workers` in `[edge]`, `LINKSEAL_ACME__DNS__ZONE` sets `zone` in `[acme.dns]`; lists are",
+        "written there as JSON. `linkseal config show` lists what is in force and where each",
+        "value comes from. `[]` stands for each of several tables: `[[acme.issuers]]`.",
         "",
         "| key | default | what it does |",
         "|---|---|---|",
     ]
     for name, field, default in describe_keys():
         text = " ".join((field.description or "").split())
-        lines.append(f"| `{name}` | {_default(default)} | {_cell(text)} |")
+        shown = "required" if field.is_required() else _default(default)
+        lines.append(f"| `{name}` | {shown} | {_cell(text)} |")
     return "\n".join(lines) + "\n"
 
 
 def _default(value: object) -> str:
     if value is None or value in ("", ()):
         return ""
+    if isinstance(value, tuple):
+        return ", ".join(_default(item) for item in value)
+    if isinstance(value, Section):
+        return _default(getattr(value, next(iter(type(value).model_fields))))
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`" if isinstance(value, Address | Path | str | int | float) else ""

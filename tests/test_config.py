@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from linkseal.cli import app
 from linkseal.cli.setup import config_text
-from linkseal.config import Address, Config, describe_keys, load
+from linkseal.config import Address, Config, ListenerConfig, describe_keys, load
 from linkseal.errors import ConfigError
 
 
@@ -122,18 +125,40 @@ def test_every_key_is_documented_and_in_the_file_that_init_writes(tmp_path: Path
     assert load(write(tmp_path, text)).config.base_domain == "ct.example.net"
 
 
-def test_the_file_that_init_writes_holds_the_defaults(tmp_path: Path) -> None:
+def uncommented(text: str) -> str:
+    """Return what init writes with every key and table in force that has something to say."""
     lines = []
-    for line in config_text("ct.localhost").splitlines():
+    for line in text.splitlines():
         bare = line.removeprefix("# ")
-        key = bare.partition(" = ")[0]
-        is_key = line.startswith("# ") and key.isidentifier() and not bare.endswith(' = ""')
-        in_list = key in {"listen", "customer"} and "802" in bare + "8026"
-        lines.append(bare if is_key and not (in_list and key == "customer") else line)
-    text = "\n".join(line for line in lines if '"127.0.0.1:8026"' not in line)
-    config = load(write(tmp_path, text)).config
-    default = Config(data_dir=config.data_dir)
-    assert config == default
+        is_key = bare.partition(" = ")[0].isidentifier() and not bare.endswith(' = ""')
+        lines.append(bare if is_key or bare.startswith("[[") else line)
+    return "\n".join(lines)
+
+
+def test_the_file_that_init_writes_holds_the_defaults(tmp_path: Path) -> None:
+    config = load(write(tmp_path, uncommented(config_text("ct.localhost")))).config
+    shown = ListenerConfig(listen=Address("127.0.0.1", 8026), customer="acme")
+    assert config.smtp.listeners == (shown,)
+    smtp = config.smtp.model_copy(update={"listeners": ()})
+    assert config.model_copy(update={"smtp": smtp}) == Config(data_dir=config.data_dir)
+
+
+def test_the_file_that_init_writes_shows_nested_sections_and_table_arrays() -> None:
+    lines = config_text("ct.localhost").splitlines()
+    assert lines.count("[acme]") == 1
+    acme = lines[lines.index("[acme]") : lines.index("[journal]")]
+    keys = [line for line in acme if " = " in line or line.startswith(("[", "# [["))]
+    array, section = keys.index("# [[acme.issuers]]"), keys.index("[acme.dns]")
+    assert keys[array + 1 : section] == [
+        '# directory = "https://acme-v02.api.letsencrypt.org/directory"',
+        '# ca_file = ""',
+        '# eab_kid = ""',
+        '# eab_hmac_key = ""',
+        '# profile = ""',
+    ]
+    assert '# key_types = ["p256"]' in keys[:array]
+    assert '# provider = "none"' in keys[section:]
+    assert "# How DNS-01 challenges get into DNS." in acme
 
 
 @pytest.mark.parametrize(
@@ -141,3 +166,229 @@ def test_the_file_that_init_writes_holds_the_defaults(tmp_path: Path) -> None:
 )
 def test_an_address_reads_back(text: str) -> None:
     assert str(Address.parse(text)) == text
+
+
+ISSUERS = """
+[[acme.issuers]]
+directory = "https://ca.example/directory"
+ca_file = "ca/root.pem"
+eab_kid = "kid-1"
+eab_hmac_key = "aG1hYw"
+
+[[acme.issuers]]
+directory = "https://other.example/directory"
+
+[acme.dns]
+provider = "rfc2136"
+server = "192.0.2.53:53"
+key_name = "linkseal."
+key_secret = "dHNpZw"
+
+[[smtp.listeners]]
+listen = "127.0.0.1:2526"
+customer = "acme"
+"""
+
+
+def test_nested_keys_are_shown_with_origin_and_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, ISSUERS)
+    monkeypatch.setenv("LINKSEAL_ACME__DNS__ZONE", "ct.example.net")
+    monkeypatch.setenv("LINKSEAL_ACME__KEY_TYPES", '["p256", "rsa2048"]')
+    shown = {key.name: (key.value, key.origin) for key in load(file).keys}
+    assert shown["acme.dns.provider"] == ("rfc2136", str(file))
+    assert shown["acme.dns.server"] == ("192.0.2.53:53", str(file))
+    assert shown["acme.dns.zone"] == ("ct.example.net", "LINKSEAL_ACME__DNS__ZONE")
+    assert shown["acme.dns.authority_port"] == ("53", "default")
+    assert shown["acme.dns.key_secret"] == ("(set)", str(file))
+    assert shown["acme.key_types"] == ("p256, rsa2048", "LINKSEAL_ACME__KEY_TYPES")
+    root = tmp_path / "ca" / "root.pem"
+    first = f"https://ca.example/directory (ca_file {root}, eab_kid kid-1, eab_hmac_key (set))"
+    issuers = f"{first}, https://other.example/directory"
+    assert shown["acme.issuers"] == (issuers, str(file))
+    assert shown["smtp.listeners"] == ("127.0.0.1:2526 (customer acme)", str(file))
+
+
+def test_the_commands_show_and_check_nested_keys(tmp_path: Path) -> None:
+    file = write(tmp_path, ISSUERS)
+    ran = CliRunner().invoke(app, ["--config", str(file), "config", "show", "--json"])
+    rows = {row["name"]: row for row in json.loads(ran.stdout)}
+    assert rows["acme.dns.provider"]["value"] == "rfc2136"
+    assert rows["acme.dns.provider"]["origin"] == str(file)
+    assert "aG1hYw" not in ran.stdout
+    assert "dHNpZw" not in ran.stdout
+    ran = CliRunner().invoke(app, ["--config", str(file), "config", "check", "--json"])
+    assert json.loads(ran.stdout) == {"valid": True, "file": str(file)}
+
+
+def test_secrets_are_in_no_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKSEAL_MASTER_KEY", "bWFzdGVy")
+    text = repr(load(write(tmp_path, ISSUERS + '[smtp]\nnext_hop_password = "hop"\n')).config)
+    for secret in ("aG1hYw", "dHNpZw", "bWFzdGVy", "'hop'"):
+        assert secret not in text
+    assert "kid-1" in text
+
+
+def test_paths_in_table_arrays_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    first, second = load(write(tmp_path / "etc", ISSUERS)).config.acme.issuers
+    assert first.ca_file == tmp_path / "etc" / "ca" / "root.pem"
+    assert second.ca_file is None
+
+
+def test_the_environment_reaches_nested_sections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, ISSUERS)
+    monkeypatch.setenv("LINKSEAL_ACME__DNS__PROVIDER", "exec")
+    monkeypatch.setenv("LINKSEAL_ACME__DNS__COMMAND", '["/usr/bin/hook", "-v"]')
+    monkeypatch.setenv("LINKSEAL_ACME__DNS__SERVER", "[2001:db8::53]:5353")
+    monkeypatch.setenv("LINKSEAL_ACME__RESOLVERS", '["192.0.2.1:53"]')
+    monkeypatch.setenv("LINKSEAL_ACME__ISSUERS", '[{"directory": "https://env.example/"}]')
+    acme = load(file).config.acme
+    assert acme.dns.provider == "exec"
+    assert acme.dns.command == ("/usr/bin/hook", "-v")
+    assert acme.dns.server == Address("2001:db8::53", 5353)
+    assert acme.dns.key_name == "linkseal."
+    assert acme.resolvers == (Address("192.0.2.1", 53),)
+    assert [issuer.directory for issuer in acme.issuers] == ["https://env.example/"]
+
+
+@pytest.mark.parametrize("first", ["LINKSEAL_ACME__DNS", "LINKSEAL_ACME__DNS__ZONE"])
+def test_a_nested_key_in_the_environment_wins_over_its_whole_table(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    variables = {
+        "LINKSEAL_ACME__DNS": '{"zone": "table.example", "authority_port": 5353}',
+        "LINKSEAL_ACME__DNS__ZONE": "key.example",
+    }
+    for name in sorted(variables, key=lambda name: name != first):
+        monkeypatch.setenv(name, variables[name])
+    loaded = load()
+    assert loaded.config.acme.dns.zone == "key.example"
+    assert loaded.config.acme.dns.authority_port == 5353
+    origins = {key.name: key.origin for key in loaded.keys}
+    assert origins["acme.dns.zone"] == "LINKSEAL_ACME__DNS__ZONE"
+    assert origins["acme.dns.authority_port"] == "LINKSEAL_ACME__DNS"
+    assert origins["acme.dns.key_name"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            "[acme.dns]\nprovidr = 'exec'\n",
+            "acme.dns.providr in FILE is not a config key",
+            "did you mean acme.dns.provider? `linkseal config show` lists every key",
+        ),
+        (
+            "[acme.dsn]\nprovider = 'exec'\n",
+            "acme.dsn in FILE is not a config key",
+            "did you mean acme.dns? `linkseal config show` lists every key",
+        ),
+        (
+            "[acme]\ndirectory = 'https://ca.example'\n",
+            "acme.directory in FILE is not a config key",
+            "did you mean directory in [[acme.issuers]]? `linkseal config show` lists every key",
+        ),
+        (
+            "[[acme.issuers]]\ndirectory = 'https://ca.example'\nkey_id = 'k'\n",
+            "acme.issuers[0].key_id in FILE is not a config key",
+            "[[acme.issuers]] takes directory, ca_file, eab_kid, eab_hmac_key, profile",
+        ),
+        (
+            "[acme.dns]\nprovider = 'route53'\n",
+            "acme.dns.provider in FILE: input should be 'none', 'rfc2136' or 'exec', got 'route53'",
+            "correct acme.dns.provider in the file, or LINKSEAL_ACME__DNS__PROVIDER",
+        ),
+        (
+            "[acme.dns]\nprovider = 'rfc2136'\nkey_secret = 'dHNpZw'\n",
+            "acme.dns in FILE: rfc2136 needs server, key_name and key_secret",
+            "correct [acme.dns] in the file, or LINKSEAL_ACME__DNS__…",
+        ),
+        (
+            "[acme.dns]\nkey_secret = 53674\n",
+            "acme.dns.key_secret in FILE: input should be a valid string, got a secret value",
+            "correct acme.dns.key_secret in the file, or LINKSEAL_ACME__DNS__KEY_SECRET",
+        ),
+        (
+            "[[acme.issuers]]\neab_hmac_key = 'aG1hYw'\n",
+            "acme.issuers[0].directory in FILE is not set",
+            "set acme.issuers[0].directory in the file, or LINKSEAL_ACME__ISSUERS (a JSON list)",
+        ),
+        (
+            "[[acme.issuers]]\ndirectory = 'https://ca.example'\neab_hmac_key = 53674\n",
+            (
+                "acme.issuers[0].eab_hmac_key in FILE:"
+                " input should be a valid string, got a secret value"
+            ),
+            "acme.issuers[0].eab_hmac_key in the file, or LINKSEAL_ACME__ISSUERS (a JSON list)",
+        ),
+        (
+            "[acme.issuers]\ndirectory = 'https://ca.example'\neab_hmac_key = 'aG1hYw'\n",
+            "acme.issuers in FILE is not a list",
+            "write each as [[acme.issuers]] in the file, or LINKSEAL_ACME__ISSUERS as a JSON list",
+        ),
+        (
+            "[acme]\nissuers = ['https://ca.example']\n",
+            "acme.issuers[0] in FILE is not a table",
+            "write each as [[acme.issuers]] in the file, or LINKSEAL_ACME__ISSUERS as a JSON list",
+        ),
+        (
+            "[[acme.dns]]\nkey_secret = 'dHNpZw'\n",
+            "acme.dns in FILE is not a table",
+            "set [acme.dns] in the file, or LINKSEAL_ACME__DNS__…",
+        ),
+        (
+            "[acme]\nkey_types = ['p384']\n",
+            "acme.key_types[0] in FILE: input should be 'p256' or 'rsa2048', got 'p384'",
+            "correct acme.key_types[0] in the file, or LINKSEAL_ACME__KEY_TYPES (a JSON list)",
+        ),
+        (
+            "[acme.dns]\nserver = '192.0.2.53'\n",
+            "acme.dns.server in FILE: expected host:port, as in 127.0.0.1:8443, got '192.0.2.53'",
+            "correct acme.dns.server in the file, or LINKSEAL_ACME__DNS__SERVER",
+        ),
+    ],
+)
+def test_a_wrong_nested_key_is_told_with_its_fix_and_no_secret(
+    tmp_path: Path, text: str, message: str, hint: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as refusal:
+        load(file)
+    assert refusal.value.message.replace(str(file), "FILE") == message
+    assert hint in refusal.value.hint
+    told = f"{refusal.value} {refusal.value.hint} {refusal.value.__cause__}"
+    for secret in ("dHNpZw", "aG1hYw", "53674"):
+        assert secret not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("LINKSEAL_ACME__DNS__PROVIDER", "route53", "correct acme.dns.provider in the file"),
+        ("LINKSEAL_ACME__DNS__PROVIDR", "exec", "did you mean LINKSEAL_ACME__DNS__PROVIDER?"),
+        ("LINKSEAL_ACME_DNS_PROVIDER", "exec", "did you mean LINKSEAL_ACME__DNS__PROVIDER?"),
+        ("LINKSEAL_ACME__ISSUERS__0__PROFILE", "x", "as a JSON list in LINKSEAL_ACME__ISSUERS"),
+        ("LINKSEAL_ACME__ISSUERS", "https://ca.example", "written as JSON"),
+        ("LINKSEAL_ACME__DNS", '{"zoen": "ct.example.net"}', "did you mean acme.dns.zone?"),
+    ],
+)
+def test_a_wrong_nested_override_names_the_variable_and_the_fix(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=rf"\b{name}\b") as refusal:
+        load()
+    assert hint in refusal.value.hint
+
+
+def test_the_reference_lists_nested_keys_with_their_defaults() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "config.md").read_text()
+    assert "| `acme.dns.provider` | `none` |" in page
+    assert "| `acme.issuers` | `https://acme-v02.api.letsencrypt.org/directory` |" in page
+    assert "| `acme.issuers[].directory` | required |" in page
+    assert "| `acme.key_types` | `p256` |" in page
+    assert "| `smtp.listeners[].customer` | required |" in page

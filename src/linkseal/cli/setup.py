@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from linkseal import datadir
 from linkseal.cli.output import out
-from linkseal.config import Address, Config, Section, describe_keys, load
+from linkseal.config import Address, Config, describe_keys, load
+from linkseal.config.keys import is_table_array
 from linkseal.errors import ConfigError
 
 FILE_NAME = "linkseal.toml"
@@ -67,24 +69,31 @@ def config_text(base_domain: str) -> str:
 def _config_lines(base_domain: str) -> Iterator[str]:
     yield "# Linkseal. Every key with its default; uncomment what you change."
     yield "# Environment variables win: LINKSEAL_EDGE__WORKERS=4 sets workers in [edge]."
-    section = ""
+    table = ""
     for name, field, default in describe_keys():
-        table, _, key = name.rpartition(".")
-        if table != section:
-            section = table
-            yield f"\n# {Config.model_fields[table].description}\n[{table}]"
-        text = " ".join((field.description or "").split())
-        if isinstance(default, tuple):
-            yield f"\n# {text}"
-            yield '# [[smtp.listeners]]\n# listen = "127.0.0.1:8026"\n# customer = "acme"'
-            continue
-        yield f"\n# {text}"
+        above, _, key = name.rpartition(".")
+        if above != table:
+            table = above
+            yield from _header(table)
+        yield f"\n# {' '.join((field.description or '').split())}"
         if name == "base_domain":
             yield f"{key} = {json.dumps(base_domain)}"
         elif name == "data_dir":
             yield f'{key} = "linkseal-data"'
-        else:
-            yield f"# {key} = {_toml(default)}"
+        elif not is_table_array(field):
+            yield f"# {key} = {_toml(field.examples[0] if field.examples else default)}"
+
+
+def _header(table: str) -> Iterator[str]:
+    """Yield a table's header; one of a table array is a comment, for its keys are no defaults."""
+    if table.endswith("[]"):
+        yield f"# [[{table.removesuffix('[]')}]]"
+        return
+    model: type[BaseModel] = Config
+    for part in table.split("."):
+        field = model.model_fields[part]
+        model = type(field.get_default())
+    yield f"\n# {field.description}\n[{table}]"
 
 
 def _toml(value: object) -> str:
@@ -95,6 +104,6 @@ def _toml(value: object) -> str:
         return str(value)
     if isinstance(value, Address | Path | str):
         return json.dumps(str(value))
-    if isinstance(value, Section):
-        raise TypeError(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
     return '""'

@@ -1,0 +1,259 @@
+"""The tables of the config file: their keys, defaults and limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from linkseal.config.address import Address, AddressField
+
+SecretText = Annotated[str, Field(repr=False, json_schema_extra={"secret": True})]
+"""Text that ``linkseal config show``, errors and reprs never show."""
+
+
+class Section(BaseModel):
+    """A table of the config file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class EdgeConfig(Section):
+    """The server that answers recipients."""
+
+    http: AddressField = Field(
+        Address("127.0.0.1", 8080), description="Where the edge listens for http."
+    )
+    https: AddressField = Field(
+        Address("127.0.0.1", 8443), description="Where the edge listens for https."
+    )
+    ops: AddressField = Field(
+        Address("127.0.0.1", 9464),
+        description="Where /healthz and /metrics are answered; keep it on a private net.",
+    )
+    max_contexts: int = Field(
+        12_000,
+        ge=16,
+        description="Certificates a worker keeps loaded, the latest used; each takes some 26 KiB.",
+    )
+    workers: int = Field(2, ge=1, le=256, description="Worker processes sharing the ports.")
+    public_https_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="The https port recipients see, when it is not the one listened on.",
+    )
+    header_timeout: float = Field(
+        10.0, gt=0, description="Seconds for a whole request head, and for a TLS handshake."
+    )
+    idle_timeout: float = Field(
+        75.0, gt=0, description="Seconds a connection may stay silent between requests."
+    )
+    max_head_bytes: int = Field(
+        32768, ge=1024, description="Longest request head; longer ones get 431."
+    )
+    max_url_bytes: int = Field(
+        8192, ge=256, le=65536, description="Longest request target; longer ones get 414."
+    )
+    max_headers: int = Field(100, ge=8, description="Most header fields in a request.")
+    max_connections: int = Field(
+        20000, ge=16, description="Most open connections per worker; more are closed at once."
+    )
+    drain_timeout: float = Field(
+        10.0, ge=0, description="Seconds open connections get to finish when the service stops."
+    )
+
+
+class TLSConfig(Section):
+    """The certificate of the shared tracking domain."""
+
+    certificate: Path | None = Field(
+        None,
+        description="PEM chain for the shared name and *.<base_domain>; reloaded when it changes. "
+        "Without it a local CA makes one.",
+    )
+    key: Path | None = Field(None, description="PEM private key of that certificate.")
+
+
+class IssuerConfig(Section):
+    """A CA that speaks ACME."""
+
+    directory: str = Field(
+        pattern=r"^https?://[^\s]+$",
+        description="URL of its directory (RFC 8555 section 7.1.1).",
+        examples=["https://acme-v02.api.letsencrypt.org/directory"],
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM root that its https is verified by, for a private CA."
+    )
+    eab_kid: str = Field("", description="Key id of an external account, for CAs that want one.")
+    eab_hmac_key: SecretText = Field("", description="That account's HMAC key, base64url.")
+    profile: str = Field("", description="Certificate profile to ask for, as in tlsserver.")
+
+
+class DNSConfig(Section):
+    """How DNS-01 challenges get into DNS."""
+
+    provider: Literal["none", "rfc2136", "exec"] = Field(
+        "none",
+        description="rfc2136: signed dynamic updates; exec: a program of yours; "
+        "none: no wildcard can be had.",
+    )
+    server: AddressField | None = Field(
+        None, description="rfc2136: the primary server, as in 192.0.2.53:53."
+    )
+    zone: str = Field("", description="rfc2136: the zone; empty: found by asking the server.")
+    key_name: str = Field("", description="rfc2136: name of the TSIG key.")
+    key_secret: SecretText = Field("", description="rfc2136: the TSIG key, base64.")
+    key_algorithm: str = Field("hmac-sha256", description="rfc2136: the TSIG algorithm.")
+    command: tuple[str, ...] = Field(
+        (),
+        description="exec: program and arguments; publish or withdraw, name and value are added.",
+    )
+    authority_port: int = Field(
+        53, ge=1, le=65535, description="Port of authoritative servers; 53 outside of a lab."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> DNSConfig:
+        if self.provider == "rfc2136" and not (self.server and self.key_name and self.key_secret):
+            raise ValueError("rfc2136 needs server, key_name and key_secret")
+        if self.provider == "exec" and not self.command:
+            raise ValueError("exec needs command")
+        return self
+
+
+class ACMEConfig(Section):
+    """Certificates from CAs, by ACME."""
+
+    enabled: bool = Field(
+        False, description="Get and renew certificates by ACME, the shared domain's included."
+    )
+    email: str = Field("", description="Where a CA writes to; most send nothing any more.")
+    issuers: tuple[IssuerConfig, ...] = Field(
+        (IssuerConfig(directory="https://acme-v02.api.letsencrypt.org/directory"),),
+        min_length=1,
+        description="CAs in the order they are tried ([[acme.issuers]]).",
+    )
+    key_types: tuple[Literal["p256", "rsa2048"], ...] = Field(
+        ("p256",), min_length=1, description="One certificate of each; p256 first."
+    )
+    dns: DNSConfig = Field(DNSConfig(), description=DNSConfig.__doc__)
+    resolvers: tuple[AddressField, ...] = Field(
+        (), description="DNS resolvers to look names up with; empty: the system's."
+    )
+    http_port: int = Field(80, ge=1, le=65535, description="Port CAs ask on; 80 outside of a lab.")
+    allow_private_addresses: bool = Field(
+        False, description="Let names lead to private addresses when checking; for a lab."
+    )
+    check_caa: bool = Field(True, description="Read CAA records before a CA is asked.")
+    parallel: int = Field(4, ge=1, le=64, description="Orders at a time.")
+
+
+class JournalConfig(Section):
+    """The durable log the edge writes before it answers."""
+
+    memory_hits: int = Field(
+        200_000,
+        ge=1,
+        description="Hits a worker keeps in memory while the journal cannot be written.",
+    )
+    retry_seconds: float = Field(
+        1.0, gt=0, description="Seconds between tries to write a journal that failed."
+    )
+    patience_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Seconds recipients wait for a disk that hangs; then they are answered "
+        "although their hits are only in memory.",
+    )
+
+
+class StoreConfig(Section):
+    """The database."""
+
+    url: str = Field(
+        "", description="SQLAlchemy URL; empty means an SQLite file in the data directory."
+    )
+    collect_interval: float = Field(
+        0.2, gt=0, description="Seconds between two looks of the collector at an idle journal."
+    )
+
+
+class ListenerConfig(Section):
+    """One more SMTP listener, whose mail all belongs to one customer."""
+
+    listen: AddressField = Field(description="Where it listens.", examples=["127.0.0.1:8026"])
+    customer: str = Field(description="The customer all its mail belongs to.", examples=["acme"])
+
+
+class SMTPConfig(Section):
+    """The SMTP proxy: mail comes in, goes out instrumented."""
+
+    enabled: bool = Field(True, description="Whether `linkseal up` runs the proxy.")
+    listen: AddressField = Field(Address("127.0.0.1", 8025), description="Where the proxy listens.")
+    next_hop: AddressField = Field(
+        Address("127.0.0.1", 25), description="The mail server that mail is passed on to."
+    )
+    next_hop_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", description="How the connection to the next hop is encrypted."
+    )
+    next_hop_ca: Path | None = Field(
+        None, description="PEM file of CAs to trust for the next hop; empty: the system's."
+    )
+    next_hop_user: str = Field("", description="User name for AUTH at the next hop; empty: none.")
+    next_hop_password: SecretText = Field(
+        "", description="Password for AUTH at the next hop; better set in the environment."
+    )
+    timeout: float = Field(60.0, gt=0, description="Seconds the next hop gets to answer.")
+    data_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds it gets to answer a whole message; less makes second copies.",
+    )
+    certificate: Path | None = Field(
+        None, description="PEM chain for STARTTLS; with it and the key STARTTLS is offered."
+    )
+    key: Path | None = Field(None, description="PEM private key of that certificate.")
+    auth: Literal["off", "optional", "required"] = Field(
+        "optional", description="Whether clients may or must log in with a customer's SMTP user."
+    )
+    auth_requires_tls: bool = Field(
+        True, description="Take passwords over TLS only; connections from loopback are exempt."
+    )
+    max_message_bytes: int = Field(
+        50 * 1024 * 1024, ge=1024, description="Largest message taken, if the next hop takes it."
+    )
+    unknown_customer: Literal["refuse", "pass"] = Field(
+        "refuse",
+        description="What happens to mail of no known customer: refused, or passed on untouched.",
+    )
+    listeners: tuple[ListenerConfig, ...] = Field(
+        (), description="More listeners, each for one customer ([[smtp.listeners]])."
+    )
+
+
+class MailConfig(Section):
+    """How messages are instrumented."""
+
+    track_clicks: bool = Field(True, description="Seal the links of HTML parts.")
+    track_opens: bool = Field(True, description="Add the open pixel.")
+    pixel_tag: str = Field(
+        "",
+        description="Text that the open pixel replaces, as in %open-track%; empty: before </body>.",
+    )
+    max_links: int = Field(
+        10_000, ge=0, description="Most links sealed in a message; the rest stay as they are."
+    )
+
+
+class LogConfig(Section):
+    """The service's log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: for people on a terminal, JSON lines elsewhere."
+    )
