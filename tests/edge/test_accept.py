@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import pytest
 import trustme
 
 from linkseal.edge.snapshot import save_snapshot
-from support.edge import SHARED, VAULT, Edge, files_in, read_reply, request, snapshot
+from support.edge import SHARED, VAULT, Edge, files_in, hello, read_reply, request, snapshot
 
 MakeEdge = Callable[..., Edge]
 
@@ -81,16 +80,6 @@ def test_a_python_with_openssl_linked_in_serves_https_all_the_same(
                 each.close()
             process.stdin.close()
             assert process.wait(20) == 0
-
-
-def hello(authority: trustme.CA) -> bytes:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    outgoing = ssl.MemoryBIO()
-    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=SHARED)
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
 
 
 @pytest.mark.parametrize("said", ["a hello", "half a hello", "nothing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -80,6 +81,17 @@ def request(path: str, host: str = SHARED, method: str = "GET", **headers: str) 
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def hello(authority: trustme.CA) -> bytes:
+    """Return what a TLS client says first."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=SHARED)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
 
 
 def read_reply(connection: socket.socket, *, head: bool = False) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ TICK = 1.0
 DRAIN_CHECK = 0.05
 FIRST_REQUEST = 1.0
 """Seconds a new connection gets for its first request while the worker drains."""
+_RECIPIENTS_ERRORS = (ConnectionError, ssl.SSLError, TimeoutError)
 
 log = structlog.get_logger("edge")
 
@@ -117,7 +119,10 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
 def _report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what went wrong in a callback, but for what recipients cause: that is counted."""
     error = context.get("exception")
-    if not isinstance(error, OSError):
+    # aiofastnet hands the bare class over when a client leaves in its handshake.
+    kind = error if isinstance(error, type) else type(error)
+    of_connection = "transport" in context or "protocol" in context
+    if not of_connection or not issubclass(kind, _RECIPIENTS_ERRORS):
         log.error(context.get("message", "unexpected error"), exc_info=error)
 
 
