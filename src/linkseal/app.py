@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,10 +169,13 @@ class Service:
             for name, kinds in held.items()
         ]
         own = self._own_certificate(now)
-        mine = SnapshotCertificate(own.names, (self._files.put(own.chain, own.key),))
+        file = (self._files.put(own.chain, own.key),)
         # The first that names a host is shown: a configured certificate comes before what
-        # CAs issued, the local CA's after.
-        certificates.insert(0 if config.tls.certificate else len(certificates), mine)
+        # CAs issued; the local CA's is for what nothing else covers.
+        if config.tls.certificate:
+            certificates.insert(0, SnapshotCertificate(own.names, file))
+        elif bare := tuple(name for name in own.names if not _covered(name, held)):
+            certificates.append(SnapshotCertificate(bare, file))
         self._files.sweep({each for certificate in certificates for each in certificate.files})
         self._renewal_due = time.monotonic() + RENEWAL_CHECK
         return Snapshot(
@@ -294,3 +297,8 @@ def _clear_metrics(directory: Path) -> None:
     for file in directory.glob("*.db"):
         if not file.stem.endswith(f"_{os.getpid()}"):
             file.unlink(missing_ok=True)
+
+
+def _covered(name: str, held: Container[str]) -> bool:
+    """Whether a certificate is held for a name, or for the wildcard that stands for it."""
+    return name in held or f"*.{name.partition('.')[2]}" in held

@@ -26,6 +26,7 @@ def test_every_type_has_advice(kind: str) -> None:
     ("kind", "detail", "whose", "word"),
     [
         ("connection", "2001:db8::7: Connection refused", Whose.NAME, "AAAA"),
+        ("connection", "http://a:80/ at ::1: Connection refused", Whose.NAME, "AAAA"),
         ("connection", "Fetching http://a/: Timeout during connect", Whose.NAME, "firewall"),
         ("connection", "192.0.2.7: Connection refused", Whose.NAME, "listens"),
         ("dns", "DNS problem: NXDOMAIN looking up A for a", Whose.NAME, "publish"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final
 
 PREFIX: Final = "urn:ietf:params:acme:error:"
@@ -45,7 +46,7 @@ class Problem:
 
 _TIMEOUT = re.compile(r"timeout|timed out", re.IGNORECASE)
 _REFUSED = re.compile(r"refused|no route|unreachable", re.IGNORECASE)
-_IPV6 = re.compile(r"\[?[0-9a-f]{1,4}:[0-9a-f:]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[0-9a-f]*:[0-9a-f:.]*[0-9a-f]", re.IGNORECASE)
 _NXDOMAIN = re.compile(r"NXDOMAIN|no valid A records|no such host", re.IGNORECASE)
 
 _ADVICE: Final[dict[str, tuple[Whose, str]]] = {
@@ -134,7 +135,7 @@ def understand(kind: str, detail: str, issuer: str = "") -> Problem:
     """
     kind = kind.removeprefix(PREFIX)
     whose, advice = _ADVICE.get(kind, _UNKNOWN)
-    if kind == "connection" and _IPV6.search(detail):
+    if kind == "connection" and _names_ipv6(detail):
         advice = (
             "the CA tried the name's IPv6 address and reached nobody: it takes IPv6 first, so "
             "remove the AAAA record or make port 80 answer there"
@@ -146,3 +147,13 @@ def understand(kind: str, detail: str, issuer: str = "") -> Problem:
     elif kind == "dns" and _NXDOMAIN.search(detail):
         advice = "the name has no address yet: publish its CNAME or A record, and wait for its TTL"
     return Problem(kind, detail, whose, advice, issuer)
+
+
+def _names_ipv6(detail: str) -> bool:
+    for word in _ADDRESS.findall(detail):
+        try:
+            IPv6Address(word)
+        except ValueError:
+            continue
+        return True
+    return False

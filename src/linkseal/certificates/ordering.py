@@ -68,8 +68,6 @@ from linkseal.vault import Vault
 
 LEASE: Final = timedelta(seconds=60)
 """How long a name stays its worker's after the worker was last heard of."""
-_ANSWER_SECONDS: Final = 30.0
-"""How long the edge and DNS may take to show a challenge."""
 _CHALLENGE_LIFE: Final = timedelta(hours=1)
 _SKEW: Final = timedelta(minutes=5)
 _PASSING: Final = frozenset({"unreachable", "orderNotReady", "serverInternal", "badNonce"})
@@ -91,15 +89,26 @@ class _Lost(Exception):  # noqa: N818 - not an error
 class Ordering:
     """Gets certificates.
 
+    Attributes:
+        owner: See below.
+        answer_seconds: How long the edge and DNS may take to show a challenge.
+
     Args:
         config: The CAs and how they are shown challenges.
         store: Where names and certificates are; shared by threads.
         vault: Seals keys.
         provider: Writes DNS-01 challenges; ``None`` without one.
+        owner: What leases are taken as. The same after a restart, so that a worker which
+            was killed goes on at once; another's for every worker that runs beside it.
     """
 
     def __init__(
-        self, config: ACMEConfig, store: Store, vault: Vault, provider: DNSProvider | None
+        self,
+        config: ACMEConfig,
+        store: Store,
+        vault: Vault,
+        provider: DNSProvider | None,
+        owner: str,
     ) -> None:
         self._config = config
         self._store = store
@@ -111,7 +120,8 @@ class Ordering:
             authority_port=config.dns.authority_port,
             private_networks=config.allow_private_addresses,
         )
-        self.owner = secrets.token_hex(16)
+        self.owner = owner
+        self.answer_seconds = 30.0
 
     def lease(self, name: str) -> bool:
         """Take a name, or go on having it; return whether that worked."""
@@ -409,12 +419,12 @@ class Ordering:
                 owner = challenge_owner(each.name, self._resolver.cname)
                 shown.callback(_quietly, self._provider.withdraw, owner, each.answer)
                 self._provider.publish(owner, each.answer)
-                deadline = time.monotonic() + _ANSWER_SECONDS
+                deadline = time.monotonic() + self.answer_seconds
                 wait_until_visible(owner, each.answer, deadline=deadline, resolver=self._resolver)
             yield
 
     def _check_answered(self, host: str, token: str, answer: str) -> None:
-        deadline = time.monotonic() + _ANSWER_SECONDS
+        deadline = time.monotonic() + self.answer_seconds
         check_answered(host, token, answer, self._resolver, self._config.http_port, deadline)
 
     # CAs.

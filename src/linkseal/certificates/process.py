@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -118,7 +120,11 @@ class Keeper:
         self._config = config
         self._store = store
         self._changed = changed
-        self._ordering = Ordering(config.acme, store, vault, make_provider(config.acme.dns))
+        # One certificates' process runs on a data directory: the service's lock sees to that.
+        home = f"{socket.gethostname()} {config.data_dir}"
+        owner = hashlib.sha256(home.encode()).hexdigest()[:32]
+        provider = make_provider(config.acme.dns)
+        self._ordering = Ordering(config.acme, store, vault, provider, owner)
         self._pool = ThreadPoolExecutor(config.acme.parallel, thread_name_prefix="order")
         self._active: dict[str, Future[None]] = {}
         self._revision: int | None = None

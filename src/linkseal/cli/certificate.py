@@ -298,7 +298,7 @@ def revoke(
         found = _standing(opened, name)
         if not yes:
             typer.confirm(f"Revoke {len(found.in_use)} certificate(s) of {name}?", abort=True)
-        ordering = Ordering(settings.acme, opened, datadir.open_vault(settings), None)
+        ordering = Ordering(settings.acme, opened, datadir.open_vault(settings), None, "")
         for each in found.in_use:
             if each.issuer != UPLOADED:
                 authority = ordering.authority(each.issuer)

@@ -9,9 +9,7 @@ from linkseal.cli.context import config
 from linkseal.cli.output import out
 from linkseal.rotation import rotate_master_key
 
-app = typer.Typer(
-    help="The master key secrets are sealed under.", no_args_is_help=True
-)
+app = typer.Typer(help="The master key secrets are sealed under.", no_args_is_help=True)
 
 
 @app.command()

@@ -207,8 +207,16 @@ class _Work:
         return pixel + [Edit(start, end, "") for start, end in places]
 
     def _has_pixel(self, page: Page) -> bool:
-        """Whether the page was instrumented before: one open must not count as two."""
-        return "/o/" in page.text and any(is_sealed(src, self._keyring) for src in page.images())
+        """Whether the page was instrumented before: one open must not count as two.
+
+        Only a pixel directly before the end of the body says so, where ours is put: others
+        are somebody else's opens, as in a reply that quotes a newsletter.
+        """
+        before = page.text[: page.pixel_at or 0].rstrip()
+        last = before[before.rfind("<") :]
+        if "/o/" not in last or last.find(">") != len(last) - 1:
+            return False
+        return any(is_sealed(src, self._keyring) for src in Page(last).images())
 
 
 def _line_end(message: bytes) -> str:

@@ -130,6 +130,7 @@ class AcmeDirectory(AcmeServer):
             "termsOfService": f"{self._base}/terms",
             "externalAccountRequired": self.external_account is not None,
             "profiles": self.profiles,
+            "caaIdentities": ["ca.example"],
         }
         return {**{name: f"{self._base}/{path}" for name, path in paths.items()}, "meta": meta}
 
