@@ -88,7 +88,7 @@ class Server:
         return sum(
             len(decode_batch(row.data).hits)
             for name in list_segments(self.journal)
-            for row in read_rows(self.journal, name, after=0, enough=1 << 40, closed=False)
+            for row in read_rows(self.journal, name, after=0, max_bytes=1 << 40, closed=False)
         )
 
 

@@ -232,4 +232,4 @@ def test_a_part_with_a_digest_over_it_is_left_alone() -> None:
     message = b"Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\n" + html_mail('<a href="https://a.example">')
     done = instrument(message)
     assert done.message is message
-    assert [(part.part, part.reason) for part in done.parts] == [("1", Reason.SIGNED)]
+    assert [(part.part, part.reason) for part in done.parts] == [("1", Reason.DIGESTED)]

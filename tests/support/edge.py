@@ -72,7 +72,7 @@ class Edge:
         return [
             hit
             for name in list_segments(self.journal_dir)
-            for row in read_rows(self.journal_dir, name, after=0, enough=1 << 30, closed=False)
+            for row in read_rows(self.journal_dir, name, after=0, max_bytes=1 << 30, closed=False)
             for hit in decode_batch(row.data).hits
         ]
 

@@ -3,18 +3,17 @@
 Hits that come while a write is under way wait for the next one, so the busier the edge,
 the more hits a write carries and the less each costs. A lone hit is written at once;
 when writes follow each other closely, the next begins as soon as :data:`GATHER_HITS` wait
-or :data:`GATHER_SECONDS` after the last began. The write happens in a thread (SQLite
-leaves the interpreter's lock while it waits for the disk).
+or :data:`GATHER_SECONDS` after the last began. The write happens in a thread (the system
+call gives the interpreter's lock up while it waits for the disk).
 
 When the journal cannot be written, or a write hangs for ``journal.patience_seconds``,
 recipients are answered at once all the same: a redirect matters more than its record.
 The hits wait in memory, bounded, and are written to a new segment as soon as one can be
 made.
 
-Exactly once: SQLite rolls a transaction back whose COMMIT failed, but a COMMIT that failed
-in its last step, the fsync, may have reached the disk all the same. So a batch that was
-tried keeps its origin, and with it its event ids, wherever it is written next: read twice,
-it is stored once.
+Exactly once: a write that failed or hangs may have reached the disk all the same. So a
+batch that was tried keeps its origin, and with it its event ids, wherever it is written
+next: read twice, it is stored once.
 """
 
 from __future__ import annotations

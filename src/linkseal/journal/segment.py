@@ -232,9 +232,9 @@ class Row:
 
 
 def read_rows(
-    directory: Path, name: SegmentName, after: int, enough: int, *, closed: bool
+    directory: Path, name: SegmentName, after: int, max_bytes: int, *, closed: bool
 ) -> list[Row]:
-    """Return the rows after a position, in order, until they have ``enough`` bytes together.
+    """Return the rows after a position, in order, until they have ``max_bytes`` together.
 
     A record that is not whole is being written, or was when its worker died: reading stops
     there. In a closed segment it will never be whole: at the end it is handed out as torn;
@@ -245,7 +245,7 @@ def read_rows(
         directory: The journal directory.
         name: Which segment.
         after: The position to read from: 0, or the ``end`` of a row.
-        enough: Bytes.
+        max_bytes: Reading stops with the row that reaches it; the first is read in any case.
         closed: Whether the segment is closed for good.
 
     Raises:
@@ -256,7 +256,7 @@ def read_rows(
     try:
         with path.open("rb") as file:
             file.seek(after)
-            while enough > 0:
+            while max_bytes > 0:
                 data = _record(file)
                 torn = False
                 if data is None:
@@ -265,7 +265,7 @@ def read_rows(
                     file.seek(after + len(data))
                     torn = _is_torn(data) and not file.peek(1)
                 after = file.tell()
-                enough -= len(data)
+                max_bytes -= len(data)
                 rows.append(Row(after, data, torn))
     except FileNotFoundError:
         return []

@@ -104,7 +104,7 @@ class Walk:
             self._multipart(head, end, path, depth)
         elif kind == "text/html" and head.digest:
             # RFC 1864: a digest of the content, which would no longer be true.
-            self.skipped.append(PartRecord(path or "1", Reason.SIGNED))
+            self.skipped.append(PartRecord(path or "1", Reason.DIGESTED))
         elif kind == "text/html" and not head.disposition.startswith("attachment"):
             charset = head.type.get_param("charset", "")
             self.html.append(

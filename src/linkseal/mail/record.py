@@ -28,6 +28,7 @@ class Reason(enum.StrEnum):
     AMBIGUOUS_HEADERS = "ambiguous_headers"
     DKIM_SIGNED = "dkim_signed"
     SIGNED = "signed"
+    DIGESTED = "digested"
     ENCRYPTED = "encrypted"
     NO_BOUNDARY = "no_boundary"
     UNTERMINATED = "unterminated"
