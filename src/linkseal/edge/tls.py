@@ -23,8 +23,8 @@ import structlog
 
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.hello import UnreadableHelloError, server_name
+from linkseal.edge.openssl import forbid_resumption, restrict_groups, share_tickets
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
-from linkseal.edge.tickets import forbid_resumption, share_tickets
 from linkseal.errors import VaultError
 
 _Scope = tuple[tuple[str, ...], int | None]
@@ -182,6 +182,7 @@ def _new_context() -> ssl.SSLContext:
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     # Two are the default; a recipient uses one, and each costs a signature-free 17 µs.
     context.num_tickets = 1
+    restrict_groups(context)
     return context
 
 

@@ -1,9 +1,9 @@
-"""Session tickets that every worker can open, and no other name.
+"""What OpenSSL can do and Python's ssl does not offer: ticket keys, sessions, groups.
 
 A context makes its ticket keys at random, so a client that comes back to another worker
-would make a full handshake. Python's ssl offers no way to set them; OpenSSL does, and the
+would make a full handshake; here they are made from a secret that all workers have. The
 context's address is in the object, which is how aiofastnet finds it too. Where that cannot
-be made sure of, contexts keep their random keys: slower, never wrong.
+be made sure of, a context stays as Python made it: slower, never wrong.
 
 RFC 5077 §5.5 (rotate the keys), RFC 8446 §8 (what a stolen ticket key gives away).
 """
@@ -23,6 +23,9 @@ TICKET_KEY_BYTES: Final = 80
 """OpenSSL's: a name, an HMAC key and an AES key."""
 _SET_SESSION_CACHE = 44
 _SET_TICKET_KEYS = 59
+_SET_GROUPS = 92
+# Mozilla's "intermediate"; the first is only in OpenSSL 3.5 and later.
+_GROUPS = (b"X25519MLKEM768:X25519:prime256v1:secp384r1", b"X25519:prime256v1:secp384r1")
 _HEAD_BYTES = object.__basicsize__
 """Of a Python object; in an ``SSLContext`` the pointer to OpenSSL's follows it."""
 
@@ -52,6 +55,13 @@ def forbid_resumption(context: ssl.SSLContext) -> None:
     library = _library()
     if library is not None:
         library.SSL_CTX_ctrl(_address(context), _SET_SESSION_CACHE, 0, None)
+
+
+def restrict_groups(context: ssl.SSLContext) -> None:
+    """Have a context agree on keys in Mozilla's groups only: no finite fields, no odd curves."""
+    library = _library()
+    if library is not None:
+        any(library.SSL_CTX_ctrl(_address(context), _SET_GROUPS, 0, each) for each in _GROUPS)
 
 
 def _address(context: ssl.SSLContext) -> int | None:
