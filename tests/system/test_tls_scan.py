@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from xml.etree import ElementTree
-
+from xml.etree import ElementTree as ET
 
 from linkseal.testing.programs import find_program
 from linkseal.testing.service import ServiceProcess
@@ -25,7 +24,7 @@ def test_sslscan_finds_only_what_mozilla_calls_intermediate(service: ServiceProc
         check=True,
         timeout=120,
     )
-    found = ElementTree.fromstring(done.stdout).find("ssltest")
+    found = ET.fromstring(done.stdout).find("ssltest")
     assert found is not None
     on = {
         f"{each.get('type')} {each.get('version')}"

@@ -1,0 +1,130 @@
+"""What the certificates' process sees to besides orders: warnings, metrics, telling the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from linkseal.certificates.dns_hook import ExecHook
+from linkseal.certificates.dns_update import DynamicUpdate
+from linkseal.certificates.process import Keeper, hold_own_names, make_provider
+from linkseal.config import Config, DNSConfig
+from linkseal.store import (
+    CertificateRoute,
+    Challenge,
+    NameKind,
+    NewCertificate,
+    Store,
+)
+from linkseal.vault import Vault
+
+NAME = "links.acme.example"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(data_dir=tmp_path)
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[Store]:
+    with Store.open(config.store_url) as opened:
+        yield opened
+
+
+def upload(store: Store, days: float) -> None:
+    now = datetime.now(UTC)
+    store.certificates.add_name(
+        NAME,
+        kind=NameKind.BRANDED,
+        route=CertificateRoute.UPLOADED,
+        challenge=Challenge.HTTP_01,
+        now=now,
+    )
+    ends = now + timedelta(days=days)
+    new = NewCertificate("p256", "chain", b"key", "00" * 32, "uploaded", False, now, ends)
+    store.certificates.put(NAME, [new], now, "imported")
+
+
+def warned(store: Store) -> list[str]:
+    history = store.certificates.history(NAME)
+    return [entry.detail["days"] for entry in history if entry.what == "warned"]
+
+
+def gauge(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
+
+
+def look(config: Config, store: Store, told: list[int] | None = None) -> Keeper:
+    told = [] if told is None else told
+    keeper = Keeper(config, store, Vault(b"m" * 32), lambda: told.append(1))
+    keeper.look()
+    return keeper
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(40, []), (29, ["30"]), (13.5, ["14"]), (6, ["7"]), (0.9, ["1"])]
+)
+def test_an_upload_that_ends_soon_is_warned_of_once_a_threshold(
+    config: Config, store: Store, days: float, expected: list[str]
+) -> None:
+    upload(store, days)
+    for _ in range(2):
+        look(config, store).stop()
+    assert warned(store) == expected
+
+
+def test_metrics_say_how_long_is_left_and_how_names_stand(config: Config, store: Store) -> None:
+    upload(store, 20)
+    look(config, store).stop()
+    left = gauge("linkseal_certificate_days_left", kind="branded")
+    assert left is not None
+    assert 19.9 < left <= 20
+    assert gauge("linkseal_certificate_names", state="expiring") == 1
+    assert gauge("linkseal_certificate_names", state="failed") == 0
+
+
+def test_the_service_is_told_of_changes_and_only_of_those(config: Config, store: Store) -> None:
+    told: list[int] = []
+    keeper = look(config, store, told)
+    keeper.look()
+    assert told == []
+    store.acme.publish("token", "answer", datetime.now(UTC) + timedelta(hours=1))
+    keeper.look()
+    keeper.look()
+    assert told == [1]
+    keeper.stop()
+
+
+@pytest.mark.parametrize(
+    ("dns", "name", "challenge"),
+    [
+        (DNSConfig(), "go.ct.localhost", Challenge.HTTP_01),
+        (DNSConfig(provider="exec", command=("hook",)), "*.ct.localhost", Challenge.DNS_01),
+    ],
+)
+def test_own_names_need_dns_for_the_targets(
+    config: Config, store: Store, dns: DNSConfig, name: str, challenge: Challenge
+) -> None:
+    acme = config.acme.model_copy(update={"dns": dns})
+    for _ in range(2):
+        hold_own_names(config.model_copy(update={"acme": acme}), store)
+    (held,) = store.certificates.names()
+    assert (held.name, held.challenge) == (name, challenge)
+
+
+def test_the_configured_provider_writes_dns() -> None:
+    assert make_provider(DNSConfig()) is None
+    hook = make_provider(DNSConfig(provider="exec", command=("/bin/true",)))
+    assert isinstance(hook, ExecHook)
+    update = {
+        "provider": "rfc2136",
+        "server": "192.0.2.53:53",
+        "key_name": "k",
+        "key_secret": "c2VjcmV0",
+    }
+    assert isinstance(make_provider(DNSConfig.model_validate(update)), DynamicUpdate)
