@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkseal.edge.hello import UnreadableHelloError, server_name
+from linkseal.edge.hello import UnreadableHelloError, bytes_needed, server_name
 
 
 def hello(name: str | None, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> bytes:
@@ -58,3 +58,17 @@ def test_a_changed_byte_gives_a_name_none_or_the_error(at: int, value: int) -> N
     except UnreadableHelloError:
         return
     assert name is None or len(name) == len("go.ct.example.net")
+
+
+@pytest.mark.parametrize(
+    ("hello", "needed"),
+    [
+        (b"", 0),
+        (b"\x16\x03", 2),
+        (b"\x16\x03\x01\x02\x00", 517),
+        (b"\x16\x03\x01\x02\x00" + bytes(100), 517),
+        (b"GET / HTTP/1.1", 14),
+    ],
+)
+def test_the_first_bytes_say_how_many_there_will_be(hello: bytes, needed: int) -> None:
+    assert bytes_needed(hello) == needed

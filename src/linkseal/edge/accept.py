@@ -17,7 +17,7 @@ import aiofastnet
 import structlog
 from aiofastnet.ssl_transport import SSLTransport_Socket
 
-from linkseal.edge.hello import UNRECOGNIZED_NAME
+from linkseal.edge.hello import UNRECOGNIZED_NAME, bytes_needed
 from linkseal.edge.protocol import EdgeProtocol
 from linkseal.edge.state import EdgeState
 from linkseal.edge.tls import ListeningTLS
@@ -102,7 +102,12 @@ class Acceptor:
         except OSError:
             self._failed(connection)
         else:
-            self._handshake(connection, hello, self._tls)
+            needed = bytes_needed(hello)
+            if len(hello) < needed <= PEEK_BYTES:
+                # A hello with a post-quantum key share takes more than one packet.
+                self._spawn(self._open_late(connection, self._tls, needed), connection)
+            else:
+                self._handshake(connection, hello, self._tls)
 
     def _handshake(self, connection: socket.socket, hello: bytes, tls: ListeningTLS) -> None:
         context = tls.choose(hello)
@@ -153,15 +158,19 @@ class Acceptor:
                 log.error("cannot open a connection", exc_info=error)
         self._watch(opened, connection, transport)
 
-    async def _open_late(self, connection: socket.socket, tls: ListeningTLS) -> None:
-        """Wait for a client's first bytes, then go on as usual."""
+    async def _open_late(
+        self, connection: socket.socket, tls: ListeningTLS, needed: int = 1
+    ) -> None:
+        """Wait for a client's first bytes, so many or its end, then go on as usual."""
         readable = self._loop.create_future()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed)
         self._loop.add_reader(connection, _settle, readable)
         try:
             async with asyncio.timeout(self._state.config.header_timeout):
                 await readable
         finally:
             self._loop.remove_reader(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._handshake(connection, connection.recv(PEEK_BYTES, _PEEK), tls)
 
     def _spawn(self, opening: Coroutine[Any, Any, Any], connection: socket.socket) -> None:

@@ -28,6 +28,17 @@ class UnreadableHelloError(ValueError):
     """The bytes are not one whole ClientHello in one record."""
 
 
+def bytes_needed(hello: bytes) -> int:
+    """Return how many bytes the first record has in all, as far as the first ones tell.
+
+    Args:
+        hello: The first bytes a client sent.
+    """
+    if len(hello) < _RECORD or hello[0] != _HANDSHAKE:
+        return len(hello)
+    return _RECORD + _number(hello, 3)
+
+
 def server_name(hello: bytes) -> str | None:
     """Return the host name a hello asks for; ``None`` when it asks for none.
 
