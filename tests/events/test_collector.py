@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from linkseal.errors import StoreError
@@ -295,6 +296,23 @@ def test_an_unreadable_segment_does_not_stop_the_others(store: Store, journal: P
     collector.run_once()
     assert (REGISTRY.get_sample_value(LAST_SUCCESS) or 0.0) > last
     writer.close()
+
+
+def test_a_segment_that_waits_is_told_once_a_minute_and_anew_when_it_waits_again(
+    store: Store, journal: Path
+) -> None:
+    unreadable = journal / f"edge-0-00000001-{'00' * 8}.journal"
+    collector = Collector(store, journal)
+    with structlog.testing.capture_logs() as told:
+        for _ in range(2):
+            unreadable.mkdir(parents=True)
+            collector.run_once()
+            collector.run_once()
+            unreadable.rmdir()
+            collector.run_once()
+    assert [(each["event"], each["code"]) for each in told] == [
+        ("journal segment waits", "journal-unreadable")
+    ] * 2
 
 
 def test_a_segment_that_cannot_be_unlinked_does_not_stop_the_others(
