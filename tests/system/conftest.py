@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from linkseal.testing.acme_directory import AcmeDirectory
+from linkseal.testing.knot import Knot
 from linkseal.testing.service import ServiceProcess
+from support.lab import ZONE, Lab
 
 CONFIG = """\
 data_dir = "data"
@@ -37,3 +40,14 @@ def service(folder: Path) -> Iterator[ServiceProcess]:
     """A running service."""
     with ServiceProcess(folder) as running:
         yield running
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A service that is not started yet, with real DNS and an ACME directory."""
+    with AcmeDirectory() as ca, Knot(tmp_path / "knot", {"example": ZONE}) as knot:
+        found = Lab(tmp_path, ca, knot)
+        try:
+            yield found
+        finally:
+            found.service.stop()
