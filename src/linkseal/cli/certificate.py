@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import certifi
 import typer
-from cryptography import x509
 
 from linkseal import datadir
 from linkseal.certificates.held import (
     UPLOADED,
     Standing,
     open_key,
-    standing,
     standings,
     to_store,
 )
 from linkseal.certificates.ordering import Ordering
 from linkseal.certificates.schedule import State
-from linkseal.certificates.upload import read_upload
 from linkseal.cli.context import config, store
-from linkseal.cli.output import JSONOption, err, out, plain, print_json, print_table
+from linkseal.cli.following import follow, standing_of, tell, warn
+from linkseal.cli.output import JSONOption, out, print_json, print_table
+from linkseal.cli.standing import (
+    COLUMNS,
+    as_dict,
+    fields,
+    history_dict,
+    history_row,
+    row,
+)
+from linkseal.cli.upload import open_files
 from linkseal.config import Config
 from linkseal.domains.name import certificate_name
-from linkseal.errors import CertificateError
+from linkseal.errors import CertificateError, VaultError
 from linkseal.store import (
     CertificateRoute,
     Challenge,
-    HistoryEntry,
     NameKind,
     Store,
-    StoredCertificate,
 )
 from linkseal.vault import write_private
 
 app = typer.Typer(help="Certificates: which name has which.", no_args_is_help=True)
 
-POLL_SECONDS = 0.5
 # RFC 5280 §5.3.1.
 REASONS = {"unspecified": 0, "keyCompromise": 1, "superseded": 4, "cessationOfOperation": 5}
+
+# What has a name seen to whatever it has, and forgets what it waited for.
+_AT_ONCE: Final[dict[str, Any]] = {"renewal": {"now": "asked for"}, "waiting": ""}
 
 NameArgument = Annotated[str, typer.Argument(help="The host, or *. and a domain.")]
 
@@ -64,24 +69,13 @@ def list_certificates(
         found = standings(held.names(), [*held.in_use(), *held.revoked()], now)
     found = [each for each in found if state is None or each.state is state]
     if json:
-        print_json([_as_dict(each) for each in found])
+        print_json([as_dict(each) for each in found])
         return
+    none = "No names yet. Get one: linkseal certificate issue links.acme.example"
     print_table(
-        ("name", "state", "route", "issuer", "ends (UTC)", "days", "next", "why"),
-        (
-            (
-                each.name.name,
-                each.state.value,
-                _route(each),
-                each.in_use[0].issuer if each.in_use else "",
-                f"{each.life.end:%Y-%m-%d %H:%M}" if each.life else "",
-                (each.life.end - now).days if each.life else "",
-                f"{each.name.due_at:%Y-%m-%d %H:%M}" if each.name.due_at else "",
-                each.name.waiting or (each.name.problem or {}).get("detail", ""),
-            )
-            for each in found
-        ),
-        empty="No names yet. Get one: linkseal certificate issue links.acme.example",
+        COLUMNS,
+        (row(each, now) for each in found),
+        empty=f"No name is {state.value}." if state else none,
     )
 
 
@@ -92,24 +86,15 @@ def show(context: typer.Context, name: NameArgument, *, json: JSONOption = False
     Example: [bold]linkseal certificate show links.acme.example[/bold]
     """
     with store(context) as opened:
-        found = _standing(opened, name)
+        found = standing_of(opened, name)
         history = opened.certificates.history(found.name.name)
     if json:
-        print_json(_as_dict(found) | {"history": [_entry(each) for each in history]})
+        print_json(as_dict(found) | {"history": [history_dict(each) for each in history]})
         return
-    print_table(("field", "value"), _fields(found), empty="")
+    print_table(("field", "value"), fields(found), empty="")
     out.print()
     print_table(
-        ("at (UTC)", "what", "detail"),
-        (
-            (
-                f"{each.at:%Y-%m-%d %H:%M:%S}",
-                each.what,
-                ", ".join(f"{key}: {value}" for key, value in each.detail.items() if value),
-            )
-            for each in history[-20:]
-        ),
-        empty="",
+        ("at (UTC)", "what", "detail"), (history_row(each) for each in history[-20:]), empty=""
     )
 
 
@@ -129,7 +114,8 @@ def issue(
 ) -> None:
     """Get a certificate by ACME for a name that leads here, and keep it renewed.
 
-    The running service orders it; this command waits and tells.
+    The running service orders it; this command waits and tells. A name that has one of a CA
+    keeps it: [bold]linkseal certificate renew[/bold] orders another.
 
     Example: [bold]linkseal certificate issue links.acme.example --customer acme[/bold]
     """
@@ -138,6 +124,7 @@ def issue(
     name = certificate_name(name)
     challenge = Challenge.DNS_01 if dns_01 or name.startswith("*.") else Challenge.HTTP_01
     with store(context) as opened:
+        owner = _owner(opened, customer)
         now = _now()
         added = opened.certificates.add_name(
             name,
@@ -145,8 +132,14 @@ def issue(
             route=CertificateRoute.ACME,
             challenge=challenge,
             now=now,
-            customer_id=opened.customers.get(customer).id if customer else None,
+            **owner,
         )
+        if not added and _is_kept(standing_of(opened, name)):
+            opened.certificates.change_name(
+                name, now, "asked for again", challenge=challenge.value, **owner
+            )
+            tell(standing_of(opened, name), json=json)
+            return
         if not added:
             opened.certificates.change_name(
                 name,
@@ -154,9 +147,11 @@ def issue(
                 "asked for again",
                 route=CertificateRoute.ACME.value,
                 challenge=challenge.value,
+                **_AT_ONCE,
+                **owner,
                 due_at=now,
             )
-        _follow(opened, settings, name, now, wait, json=json)
+        follow(opened, settings, name, now, wait, json=json)
 
 
 @app.command()
@@ -184,10 +179,8 @@ def renew(
                 hint="upload the next one: linkseal certificate import",
             )
         now = _now()
-        opened.certificates.change_name(
-            name, now, "renewal asked for", due_at=now, renewal={"now": "asked for"}
-        )
-        _follow(opened, settings, name, now, wait, json=json)
+        opened.certificates.change_name(name, now, "renewal asked for", **_AT_ONCE, due_at=now)
+        follow(opened, settings, name, now, wait, json=json)
 
 
 @app.command("import")
@@ -216,21 +209,9 @@ def import_certificate(
     """
     settings = config(context)
     name = certificate_name(name)
-    password = _read(password_file).decode("utf-8", "replace").strip() if password_file else None
-    roots = [
-        each
-        for path in (Path(certifi.where()), *(root or ()))
-        for each in x509.load_pem_x509_certificates(_read(path))
-    ]
     now = _now()
-    upload = read_upload(
-        _read(file),
-        _read(key) if key else None,
-        password=password,
-        names=[name],
-        cdn=cdn,
-        now=now,
-        roots=roots,
+    upload = open_files(
+        file, key, password_file=password_file, name=name, cdn=cdn, now=now, roots=root or ()
     )
     datadir.prepare(settings)
     new = to_store(
@@ -241,13 +222,14 @@ def import_certificate(
         origin_ca=upload.origin_ca,
     )
     with store(context) as opened:
+        owner = _owner(opened, customer)
         opened.certificates.add_name(
             name,
             kind=_kind(settings, name),
             route=CertificateRoute.UPLOADED,
             challenge=Challenge.HTTP_01,
             now=now,
-            customer_id=opened.customers.get(customer).id if customer else None,
+            **owner,
         )
         # Taken from whoever may be ordering one: the operator's word is the last.
         opened.certificates.put(
@@ -261,14 +243,15 @@ def import_certificate(
             sealed_order=None,
             leased_by="",
             leased_until_ms=0,
+            **owner,
         )
-        found = _standing(opened, name)
+        found = standing_of(opened, name)
     for warning in upload.warnings:
-        err.print(f"[bold yellow]warning:[/] {plain(warning)}")
+        warn(warning)
     if json:
-        print_json(_as_dict(found) | {"warnings": list(upload.warnings)})
+        print_json(as_dict(found) | {"warnings": list(upload.warnings)})
     else:
-        print_table(("field", "value"), _fields(found), empty="")
+        print_table(("field", "value"), fields(found), empty="")
 
 
 @app.command()
@@ -295,9 +278,11 @@ def revoke(
             hint=f"take one of {', '.join(REASONS)}",
         )
     with store(context) as opened:
-        found = _standing(opened, name)
+        found = standing_of(opened, name)
+        _want_certificate(found)
         if not yes:
-            typer.confirm(f"Revoke {len(found.in_use)} certificate(s) of {name}?", abort=True)
+            question = f"Revoke {len(found.in_use)} certificate(s) of {name}?"
+            typer.confirm(question, abort=True, err=True)
         ordering = Ordering(settings.acme, opened, datadir.open_vault(settings), None, "")
         for each in found.in_use:
             if each.issuer != UPLOADED:
@@ -306,11 +291,11 @@ def revoke(
         now = _now()
         acme = found.name.route is CertificateRoute.ACME
         opened.certificates.revoke(name, now, reason, now if acme else None)
-        found = _standing(opened, name)
-    if json:
-        print_json(_as_dict(found))
-    else:
-        print_table(("field", "value"), _fields(found), empty="")
+        uploaded = any(each.issuer == UPLOADED for each in found.in_use)
+        found = standing_of(opened, name)
+    if uploaded:
+        warn("it is shown no more; only who issued an uploaded certificate can revoke it")
+    tell(found, json=json)
 
 
 @app.command()
@@ -318,143 +303,50 @@ def export(
     context: typer.Context,
     name: NameArgument,
     directory: Annotated[Path, typer.Argument(help="Where to; made when missing.")],
+    *,
+    json: JSONOption = False,
 ) -> None:
     """Write a name's certificates and keys to files only you can read.
 
     Example: [bold]linkseal certificate export links.acme.example ./backup[/bold]
     """
     settings = config(context)
-    name = certificate_name(name)
-    vault = datadir.open_vault(settings)
     with store(context) as opened:
-        found = _standing(opened, name)
-    if not found.in_use:
-        raise CertificateError(
-            f"{name} has no certificate in use",
-            code="certificate-none",
-            hint="`linkseal certificate show` says what it waits for",
-        )
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = standing_of(opened, name)
+    _want_certificate(found)
+    vault = datadir.open_vault(settings)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise VaultError(
+            f"cannot make {directory}: {error.strerror}",
+            code="vault-unwritable",
+            hint="name a directory this user can write",
+        ) from error
+    files = []
     for each in found.in_use:
-        stem = f"{name.replace('*', '_')}.{each.key_type}"
-        write_private(directory / f"{stem}.pem", each.chain.encode("ascii"))
-        write_private(directory / f"{stem}.key", open_key(vault, each))
-        out.print(str(directory / f"{stem}.pem"), markup=False, soft_wrap=True)
-        out.print(str(directory / f"{stem}.key"), markup=False, soft_wrap=True)
-
-
-def _follow(
-    opened: Store, settings: Config, name: str, since: datetime, wait: int, *, json: bool
-) -> None:
-    """Tell what becomes of an order until it is there or failed; exit 1 if it is not there."""
-    if not settings.service_file.exists():
-        err.print(
-            "[bold yellow]warning:[/] no service runs on this data directory; "
-            "it is ordered when one does (linkseal up)"
-        )
-    deadline = time.monotonic() + wait
-    told = ""
-    seen = 0
-    while True:
-        found = _standing(opened, name)
-        for entry in opened.certificates.history(name, since):
-            if entry.seq > seen and not json:
-                err.print(plain(f"{entry.at:%H:%M:%S} {entry.what} {_short(entry)}"), markup=False)
-            seen = max(seen, entry.seq)
-        if found.name.waiting and found.name.waiting != told and not json:
-            told = found.name.waiting
-            err.print(plain(told), markup=False)
-        issued = any(each.stored_at >= since for each in found.in_use)
-        failed = found.name.problem is not None and found.name.problem["at"] >= since.isoformat(
-            timespec="seconds"
-        )
-        if issued or failed or found.name.waiting or time.monotonic() >= deadline:
-            break
-        time.sleep(POLL_SECONDS)
+        stem = f"{found.name.name.replace('*', '_')}.{each.key_type}"
+        chain, key = directory / f"{stem}.pem", directory / f"{stem}.key"
+        write_private(chain, each.chain.encode("ascii"))
+        write_private(key, open_key(vault, each))
+        files.append({"key_type": each.key_type, "chain": str(chain), "key": str(key)})
     if json:
-        print_json(_as_dict(found))
-    else:
-        print_table(("field", "value"), _fields(found), empty="")
-    if wait and not issued:
-        raise typer.Exit(1)
+        print_json(files)
+        return
+    for file in files:
+        out.print(file["chain"], markup=False, soft_wrap=True)
+        out.print(file["key"], markup=False, soft_wrap=True)
 
 
-def _standing(opened: Store, name: str) -> Standing:
-    name = certificate_name(name)
-    found = opened.certificates.name(name)
-    return standing(found, opened.certificates.of_name(name), _now())
+def _is_kept(found: Standing) -> bool:
+    """Whether a name has what it is asked for: a CA's certificate that is in order."""
+    uploaded = any(each.issuer == UPLOADED for each in found.in_use)
+    return found.state is State.VALID and not uploaded and found.name.problem is None
 
 
-def _fields(found: Standing) -> list[tuple[str, object]]:
-    name = found.name
-    rows: list[tuple[str, object]] = [
-        ("name", name.name),
-        ("state", found.state.value),
-        ("route", _route(found)),
-    ]
-    rows += [(each.key_type, _sentence(each)) for each in found.in_use]
-    if name.problem:
-        rows.append(("problem", f"{name.problem['type']}: {name.problem['detail']}"))
-        rows.append(("advice", name.problem["advice"]))
-    if name.failures:
-        rows.append(("failed tries", name.failures))
-    if name.waiting:
-        rows.append(("waiting", name.waiting))
-    if name.sealed_order:
-        rows.append(("order", "under way"))
-    if name.renewal and name.renewal.get("start"):
-        rows.append(("renewal window", f"{name.renewal['start']} to {name.renewal['end']}"))
-    if name.due_at:
-        rows.append(("next look", f"{name.due_at:%Y-%m-%d %H:%M:%S} UTC"))
-    return rows
-
-
-def _sentence(each: StoredCertificate) -> str:
-    trusted = ", trusted by Cloudflare only" if each.origin_ca else ""
-    return (
-        f"{each.starts_at:%Y-%m-%d} to {each.ends_at:%Y-%m-%d %H:%M} UTC, "
-        f"{each.issuer}{trusted}, SHA-256 {each.fingerprint}"
-    )
-
-
-def _route(found: Standing) -> str:
-    name = found.name
-    return f"acme {name.challenge}" if name.route is CertificateRoute.ACME else name.route.value
-
-
-def _short(entry: HistoryEntry) -> str:
-    return entry.detail.get("detail") or entry.detail.get("issuer") or ""
-
-
-def _entry(entry: HistoryEntry) -> dict[str, Any]:
-    return {"at": entry.at.isoformat(), "what": entry.what, "detail": dict(entry.detail)}
-
-
-def _as_dict(found: Standing) -> dict[str, Any]:
-    name = found.name
-    return {
-        "name": name.name,
-        "state": found.state.value,
-        "kind": name.kind.value,
-        "route": name.route.value,
-        "challenge": name.challenge.value if name.route is CertificateRoute.ACME else None,
-        "certificates": [
-            {
-                "key_type": each.key_type,
-                "issuer": each.issuer,
-                "starts_at": each.starts_at.isoformat(),
-                "ends_at": each.ends_at.isoformat(),
-                "fingerprint": each.fingerprint,
-                "origin_ca": each.origin_ca,
-            }
-            for each in found.in_use
-        ],
-        "problem": dict(name.problem) if name.problem else None,
-        "failures": name.failures,
-        "waiting": name.waiting or None,
-        "renewal": dict(name.renewal) if name.renewal else None,
-        "due_at": name.due_at.isoformat() if name.due_at else None,
-    }
+def _owner(opened: Store, customer: str | None) -> dict[str, Any]:
+    """Return the field that says whose a name is; without a customer named, it stays."""
+    return {"customer_id": opened.customers.get(customer).id} if customer else {}
 
 
 def _kind(settings: Config, name: str) -> NameKind:
@@ -474,15 +366,13 @@ def _want_acme(settings: Config) -> None:
         )
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
+def _want_certificate(found: Standing) -> None:
+    if not found.in_use:
         raise CertificateError(
-            f"cannot read {file}: {error.strerror}",
-            code="certificate-unreadable",
-            hint="mend the path or the permissions",
-        ) from error
+            f"{found.name.name} has no certificate in use",
+            code="certificate-none",
+            hint="`linkseal certificate show` says what it waits for",
+        )
 
 
 def _now() -> datetime:
