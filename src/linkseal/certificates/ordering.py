@@ -128,6 +128,11 @@ class Ordering:
         now = _now()
         return self._store.certificates.lease(name, self.owner, now, now + LEASE)
 
+    def keep(self, name: str) -> None:
+        """Go on having a name; one that was taken from us, as by an import, stays taken."""
+        until = int((_now() + LEASE).timestamp() * 1000)
+        self._store.certificates.settle(name, self.owner, _now(), "", {}, leased_until_ms=until)
+
     def release(self, name: str) -> None:
         """Let others have a name."""
         now = _now()

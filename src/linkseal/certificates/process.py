@@ -164,8 +164,8 @@ class Keeper:
         if time.monotonic() >= self._leases_due:
             self._leases_due = time.monotonic() + _LEASE_SECONDS
             for active in self._active:
-                self._ordering.lease(active)
-        for due in self._store.certificates.due(now):
+                self._ordering.keep(active)
+        for due in self._store.certificates.due(now, self._ordering.owner):
             if len(self._active) >= self._config.acme.parallel:
                 break
             if due.name not in self._active and self._ordering.lease(due.name):

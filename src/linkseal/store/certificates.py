@@ -119,27 +119,18 @@ class Certificates:
             raise _missing(name)
         return found[0]
 
-    def due(self, now: datetime) -> list[CertificateName]:
-        """Return the names for which something is to be done, and that nobody works on."""
-        return self._names(
-            sa.and_(
-                certificate_names.c.due_at_ms <= to_ms(now),
-                certificate_names.c.leased_until_ms <= to_ms(now),
-            )
-        )
+    def due(self, now: datetime, owner: str = "") -> list[CertificateName]:
+        """Return the names for which something is to be done, and that no other works on."""
+        return self._names(sa.and_(certificate_names.c.due_at_ms <= to_ms(now), _free(now, owner)))
 
     # A worker has a name to itself.
 
     def lease(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
         """Take, or go on having, a name until an instant; return whether that worked."""
-        mine_or_free = sa.or_(
-            certificate_names.c.leased_by == owner,
-            certificate_names.c.leased_until_ms <= to_ms(now),
-        )
         with self._database.transaction() as connection:
             taken = connection.execute(
                 certificate_names.update()
-                .where(certificate_names.c.name == name, mine_or_free)
+                .where(certificate_names.c.name == name, _free(now, owner))
                 .values(leased_by=owner, leased_until_ms=to_ms(until))
             )
             return taken.rowcount == 1
@@ -342,6 +333,12 @@ class Certificates:
                 )
                 for row in connection.execute(query)
             ]
+
+
+def _free(now: datetime, owner: str) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        certificate_names.c.leased_by == owner, certificate_names.c.leased_until_ms <= to_ms(now)
+    )
 
 
 def _is(status: CertificateStatus) -> sa.ColumnElement[bool]:
