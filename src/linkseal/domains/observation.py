@@ -1,0 +1,220 @@
+"""What was seen of a branded domain from outside: plain values, no judgement.
+
+The prober fills these in; the checks judge them (:mod:`linkseal.domains.checks`). They can
+be saved and judged again later, by another version too: fields are only added, with a
+default. Whatever could not be seen is ``None`` or empty, and ``error`` says why. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+FORMAT = 1
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one DNS server said to one question.
+
+    Attributes:
+        server: Its address, or the name of a public resolver.
+        authoritative: Whether it is a server of the zone.
+        name: The name asked.
+        type: ``A``, ``AAAA``, ``CNAME``, ``TXT``, ``CAA`` or ``NS``.
+        rcode: ``NOERROR``, ``NXDOMAIN``, ``SERVFAIL`` …; empty when there was no answer.
+        values: The records' data as text: addresses, names without a last dot, TXT joined.
+        error: ``timeout`` or what else went wrong; empty when nothing did.
+        unchecked: Asked with DNSSEC checking off (CD=1).
+    """
+
+    server: str
+    authoritative: bool
+    name: str
+    type: str
+    rcode: str
+    values: tuple[str, ...] = ()
+    error: str = ""
+    unchecked: bool = False
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One step of the CNAME chain, as the authoritative servers say it."""
+
+    name: str
+    target: str
+    rcode: str = "NOERROR"
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """Whether a TCP connection could be made.
+
+    Attributes:
+        address: IPv4 or IPv6.
+        port: 80 or 443.
+        error: Empty when it could.
+    """
+
+    address: str
+    port: int
+    error: str = ""
+
+
+class Handshake(msgspec.Struct, frozen=True):
+    """One TLS handshake with the name as SNI.
+
+    Attributes:
+        address: Which was asked.
+        offered: ``1.3``, ``1.2``, ``1.1`` or ``1.0``: the only version offered.
+        error: Alert or failure; empty when it succeeded.
+        chain: DER certificates as sent, leaf first.
+    """
+
+    address: str
+    offered: str
+    error: str = ""
+    chain: tuple[bytes, ...] = ()
+
+
+class Echo(msgspec.Struct, frozen=True):
+    """What our edge saw of a probe's request: signed by it, so nobody else can answer so.
+
+    Attributes:
+        serial: Rises with each answer of a node: two equal ones are one answer, cached.
+        node: Which edge worker answered.
+        method: As it came.
+        target: The raw request target.
+        host: The Host field.
+        header_names: In order, lower case.
+        forwarded: X-Forwarded-For, Forwarded, Via, CDN-Loop and the CDNs' own fields.
+        user_agent: As it came.
+        accept_language: As it came.
+        tls_version: ``TLSv1.3``; empty for plain http.
+        sni: As the client sent it; empty for none.
+        peer: Who connected.
+        client: The client's address as the edge worked it out.
+        sent_body: SHA-256 of the body the edge sent, hexadecimal.
+    """
+
+    serial: int
+    node: str
+    method: str
+    target: str
+    host: str
+    header_names: tuple[str, ...]
+    forwarded: dict[str, str]
+    user_agent: str
+    accept_language: str
+    tls_version: str
+    sni: str
+    peer: str
+    client: str
+    sent_body: str = ""
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One HTTP request of the probe, and its answer; redirects are not followed.
+
+    Attributes:
+        purpose: Which probe it was, as ``echo``, ``redirect``, ``pixel``, ``post``.
+        url: What was asked.
+        method: The method.
+        address: The address that was asked.
+        user_agent: What the probe said it is.
+        forged: Whether the request carried forged client-address fields.
+        status: 0 when there was no answer.
+        headers: Names in lower case.
+        body: At most 64 KiB.
+        body_sha256: Of the whole body, hexadecimal.
+        seconds: To the end of the answer.
+        echo: What our edge saw, if the answer is its own and signed; else ``None``.
+        expected_location: For ``redirect``: where it must lead.
+        error: What went wrong on the way; empty when nothing did.
+    """
+
+    purpose: str
+    url: str
+    method: str
+    address: str
+    user_agent: str
+    status: int
+    headers: dict[str, str]
+    seconds: float = 0.0
+    forged: bool = False
+    body: bytes = b""
+    body_sha256: str = ""
+    echo: Echo | None = None
+    expected_location: str = ""
+    error: str = ""
+
+
+class AppFile(msgspec.Struct, frozen=True):
+    """A well-known file of a branded domain, as it is answered."""
+
+    name: str
+    status: int
+    content_type: str
+    body: bytes
+    error: str = ""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Everything seen in one run.
+
+    Attributes:
+        format: Of this record.
+        host: The branded domain.
+        target: Its target.
+        ownership: The TXT value that proves it.
+        base_domain: Ours.
+        route: ``cdn``, ``proxy``, ``acme`` or ``uploaded``; empty before one is chosen.
+        at: When it began, aware UTC.
+        own_addresses: Addresses the base domain resolves to: ours.
+        egress: Addresses the probe asks from.
+        dns: Every answer of DNS.
+        chain: The CNAME chain from the host on; empty without a CNAME.
+        reached: Every TCP connection tried.
+        handshakes: Every TLS handshake.
+        exchanges: Every HTTP exchange.
+        app_files: The well-known files that are set up for the domain.
+        caa_identities: What our CAs call themselves in CAA records.
+        acme_delegation: Where ``_acme-challenge`` must lead; empty when DNS-01 is not used.
+        certificate_state: Of the certificate we hold for the host; empty without one.
+        certificate_problem: Why the last order failed; empty if it did not.
+        waiting: What our next order waits for; empty for nothing.
+    """
+
+    host: str
+    target: str
+    ownership: str
+    base_domain: str
+    route: str
+    at: datetime
+    format: int = FORMAT
+    own_addresses: tuple[str, ...] = ()
+    egress: tuple[str, ...] = ()
+    dns: tuple[Answer, ...] = ()
+    chain: tuple[Hop, ...] = ()
+    reached: tuple[Tried, ...] = ()
+    handshakes: tuple[Handshake, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    app_files: tuple[AppFile, ...] = ()
+    caa_identities: tuple[str, ...] = ()
+    acme_delegation: str = ""
+    certificate_state: str = ""
+    certificate_problem: str = ""
+    waiting: str = ""
+
+
+def save_observation(observation: Observation) -> bytes:
+    """Return an observation as JSON."""
+    return msgspec.json.format(msgspec.json.encode(observation))
+
+
+def load_observation(data: bytes) -> Observation:
+    """Read what :func:`save_observation` wrote.
+
+    Raises:
+        ValueError: It is no observation.
+    """
+    return msgspec.json.decode(data, type=Observation)
