@@ -249,7 +249,7 @@ def test_killed_at_any_point_everything_opens_and_the_next_try_finishes(tmp_path
         with subprocess.Popen([*command, "vault", "rotate"], stdout=subprocess.DEVNULL) as running:
             while running.poll() is None and written() == before:
                 time.sleep(0.0005)
-            time.sleep(draw.uniform(0, 0.06))
+            time.sleep(draw.uniform(0, 0.03))
             running.kill()
         kept.check()
         interrupted += len(kept.master_keys()) == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import certifi
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from linkseal.certificates.upload import Upload, read_upload
 from linkseal.errors import CertificateError
@@ -54,8 +56,12 @@ def _password(file: Path) -> str:
 
 
 def _roots(file: Path) -> list[x509.Certificate]:
+    data = _read(file)
     try:
-        return x509.load_pem_x509_certificates(_read(file))
+        # A root of browsers has the serial number 0: not for who imports to worry about.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificates(data)
     except ValueError as error:
         raise CertificateError(
             f"there is no PEM certificate in {file}",

@@ -1,0 +1,466 @@
+"""``linkseal certificate`` as a person types it; the service, where one is needed, is real."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import ssl
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from linkseal import datadir
+from linkseal.config import load
+from linkseal.store import CertificateRoute, Challenge, NameKind, NewCertificate, Store
+from linkseal.testing.acme_objects import Problem, certificate_id
+from linkseal.testing.service import linkseal
+from support.certificates import CA_URL, DAY, Entity, make, p12
+from support.lab import BRANDED, Lab, eventually
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BEGAN = NOW - DAY
+ROOT = make("Root", ca=True, begins=BEGAN, life=3650 * DAY)
+MIDDLE = make("Middle", ROOT, ca=True, begins=BEGAN, life=1000 * DAY)
+LEAF = make("leaf", MIDDLE, names=[BRANDED], begins=BEGAN, url=CA_URL)
+ORIGIN = make(
+    x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CloudFlare, Inc."),
+            x509.NameAttribute(
+                NameOID.ORGANIZATIONAL_UNIT_NAME, "CloudFlare Origin SSL Certificate Authority"
+            ),
+        ]
+    ),
+    ca=True,
+    begins=BEGAN,
+    life=3650 * DAY,
+)
+
+
+class Desk:
+    """A folder with a config file, where nothing runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config_file = directory / "linkseal.toml"
+        self.config_file.write_text('base_domain = "ct.example"\ndata_dir = "data"\n')
+        self.root = self.write("root.pem", ROOT.pem)
+
+    def write(self, name: str, data: bytes) -> str:
+        (self.directory / name).write_bytes(data)
+        return str(self.directory / name)
+
+    def run(self, *words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
+        return linkseal("--config", str(self.config_file), "certificate", *words, stdin=stdin)
+
+    def json(self, *words: str) -> Any:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, code: str, *words: str) -> str:
+        """Return what a refused command says on standard error."""
+        done = self.run(*words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("error: "), done.stderr
+        assert f"({code})" in done.stderr, done.stderr
+        assert "hint: " in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "PRIVATE KEY-----\n" not in done.stderr
+        return done.stderr
+
+    def store(self) -> Store:
+        config = load(self.config_file).config
+        datadir.prepare(config)
+        return Store.open(config.store_url)
+
+    def import_leaf(self, *words: str) -> Any:
+        bundle = self.write("bundle.pem", MIDDLE.pem + LEAF.key_pem() + LEAF.pem)
+        return self.json("import", BRANDED, bundle, "--root", self.root, *words)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def fingerprint(entity: Entity) -> str:
+    return entity.certificate.fingerprint(hashes.SHA256()).hex()
+
+
+# Nothing runs
+
+
+def test_an_imported_certificate_is_shown_and_exported_as_it_was(desk: Desk) -> None:
+    """The chain in order, keys in files of their own that only their owner reads."""
+    imported = desk.import_leaf()
+    end = LEAF.certificate.not_valid_after_utc
+    assert imported["state"] == "valid"
+    assert (imported["route"], imported["challenge"], imported["kind"]) == (
+        "uploaded",
+        None,
+        "branded",
+    )
+    assert imported["certificates"] == [
+        {
+            "key_type": "p256",
+            "issuer": "uploaded",
+            "starts_at": BEGAN.isoformat(),
+            "ends_at": end.isoformat(),
+            "fingerprint": fingerprint(LEAF),
+            "origin_ca": False,
+        }
+    ]
+    assert (imported["warnings"], imported["due_at"]) == ([], None)
+    shown = desk.json("show", BRANDED.upper() + ".")
+    history = shown.pop("history")
+    assert [entry["what"] for entry in history] == ["added", "imported"]
+    assert shown | {"warnings": []} == imported
+
+    target = desk.directory / "out" / "backup"
+    (files,) = desk.json("export", BRANDED, str(target))
+    assert files == {
+        "key_type": "p256",
+        "chain": str(target / f"{BRANDED}.p256.pem"),
+        "key": str(target / f"{BRANDED}.p256.key"),
+    }
+    assert Path(files["chain"]).read_bytes() == LEAF.pem + MIDDLE.pem
+    key = serialization.load_pem_private_key(Path(files["key"]).read_bytes(), None)
+    assert key.public_key() == LEAF.certificate.public_key()
+    assert [file.stat().st_mode & 0o777 for file in sorted(target.iterdir())] == [0o600, 0o600]
+    assert target.stat().st_mode & 0o777 == 0o700
+    told = desk.run("export", BRANDED, str(target))
+    assert told.stdout.split() == [files["chain"], files["key"]]
+    refusal = desk.refused("vault-unwritable", "export", BRANDED, desk.root)
+    assert "name a directory" in refusal
+
+
+def test_a_wildcard_is_exported_under_a_name_that_a_shell_takes(desk: Desk) -> None:
+    wildcard = make("targets", MIDDLE, names=["*.ct.example"], begins=BEGAN)
+    bundle = desk.write("w.pem", wildcard.pem + MIDDLE.pem)
+    key = desk.write("w.key", wildcard.key_pem())
+    imported = desk.json("import", "*.ct.example", bundle, "--key", key, "--root", desk.root)
+    assert imported["kind"] == "targets"
+    desk.json("export", "*.ct.example", str(desk.directory / "out"))
+    names = sorted(file.name for file in (desk.directory / "out").iterdir())
+    assert names == ["_.ct.example.p256.key", "_.ct.example.p256.pem"]
+
+
+def test_a_pkcs12_opens_with_the_password_of_a_file(desk: Desk) -> None:
+    bundle = desk.write("links.p12", p12(LEAF, [MIDDLE], " spring \u00fc "))
+    words = ("import", BRANDED, bundle, "--root", desk.root)
+    assert "encrypted" in desk.refused("certificate-password", *words)
+    password = desk.write("password", b"spring\n")
+    wrong = desk.refused("certificate-password", *words, "--password-file", password)
+    assert "the password does not open the PKCS #12 file" in wrong
+    # What stands at its ends belongs to it; the end of the line does not.
+    password = desk.write("password", " spring \u00fc \n".encode())
+    imported = desk.json(*words, "--password-file", password)
+    assert imported["certificates"][0]["fingerprint"] == fingerprint(LEAF)
+
+
+def test_what_browsers_would_refuse_is_refused_and_nothing_is_stored(desk: Desk) -> None:
+    """Each with its code, its words and its hint on the terminal."""
+    weak = make(
+        "weak", MIDDLE, names=[BRANDED], begins=BEGAN, key=rsa.generate_private_key(65537, 1024)
+    )
+    expired = make("old", MIDDLE, names=[BRANDED], begins=BEGAN - 40 * DAY, life=30 * DAY)
+    other = make("other", MIDDLE, names=["links.other.example"], begins=BEGAN)
+    stranger = Entity(LEAF.certificate, ec.generate_private_key(ec.SECP256R1()))
+    origin = make("origin", ORIGIN, names=[BRANDED], begins=BEGAN)
+
+    def bundle(leaf: Entity, *others: Entity) -> str:
+        return desk.write("b.pem", leaf.pem + leaf.key_pem() + b"".join(x.pem for x in others))
+
+    for leaf, others, code, words in (
+        (stranger, [MIDDLE], "certificate-key-mismatch", "belongs to none of the certificates"),
+        (LEAF, [], "certificate-chain-incomplete", "add the issuer's certificate"),
+        (other, [MIDDLE], "certificate-name", f"is for links.other.example, not for {BRANDED}"),
+        (expired, [MIDDLE], "certificate-expired", "upload a renewed one"),
+        (weak, [MIDDLE], "certificate-key-weak", "RSA with 1024 bits"),
+        (origin, [], "certificate-origin-ca", "put the domain on route cdn"),
+    ):
+        file = bundle(leaf, *others)
+        assert words in desk.refused(code, "import", BRANDED, file, "--root", desk.root)
+    file = bundle(LEAF, MIDDLE)
+    assert "no root browsers trust" in desk.refused(
+        "certificate-untrusted", "import", BRANDED, file
+    )
+    chain = desk.write("chain.pem", LEAF.pem + MIDDLE.pem)
+    refusal = desk.refused("certificate-key-missing", "import", BRANDED, chain, "--root", desk.root)
+    assert "give the key" in refusal
+    refusal = desk.refused(
+        "certificate-unreadable", "import", BRANDED, file, "--root", desk.write("r", b"\x30")
+    )
+    assert "no PEM certificate in" in refusal
+    missing = str(desk.directory / "missing.pem")
+    assert missing in desk.refused("certificate-unreadable", "import", BRANDED, missing)
+    desk.refused(
+        "customer-missing", "import", BRANDED, file, "--root", desk.root, "--customer", "x"
+    )
+    assert desk.json("list") == []
+
+
+def test_an_origin_ca_certificate_is_taken_behind_cloudflare_and_warned_of(desk: Desk) -> None:
+    origin = make("origin", ORIGIN, names=[BRANDED], begins=BEGAN, life=5000 * DAY)
+    file = desk.write("origin.pem", origin.pem + origin.key_pem())
+    done = desk.run("import", BRANDED, file, "--cdn")
+    assert done.returncode == 0, done.stderr
+    assert "warning: only Cloudflare trusts this certificate" in done.stderr
+    assert "trusted by Cloudflare only" in " ".join(done.stdout.split())
+    shown = desk.json("show", BRANDED)
+    assert [each["origin_ca"] for each in shown["certificates"]] == [True]
+
+
+def test_a_long_life_is_warned_of_in_words_and_in_json(desk: Desk) -> None:
+    lasting = make("long", MIDDLE, names=[BRANDED], begins=BEGAN, life=500 * DAY)
+    file = desk.write("long.pem", lasting.pem + lasting.key_pem() + MIDDLE.pem)
+    done = desk.run("import", BRANDED, file, "--root", desk.root, "--json")
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert warning.startswith("it is valid for 500 days")
+    assert f"warning: {warning}" in done.stderr
+
+
+def test_an_uploaded_certificate_is_revoked_here_only_once_that_is_confirmed(desk: Desk) -> None:
+    desk.import_leaf()
+    for answer in (b"n\n", b""):
+        asked = desk.run("revoke", BRANDED, stdin=answer)
+        assert asked.returncode == 1
+        assert "Revoke 1 certificate(s)" in asked.stderr
+    assert desk.json("show", BRANDED)["state"] == "valid"
+    done = desk.run("revoke", BRANDED, "--json", stdin=b"y\n")
+    revoked = json.loads(done.stdout)
+    assert (done.returncode, revoked["state"], revoked["certificates"]) == (0, "revoked", [])
+    assert revoked["meaning"].endswith("import the next one")
+    assert "only who issued an uploaded certificate can revoke it" in done.stderr
+    for command in (("revoke", BRANDED, "--yes"), ("export", BRANDED, str(desk.directory / "x"))):
+        desk.refused("certificate-none", *command)
+    assert not (desk.directory / "x").exists()
+    wrong = desk.refused("certificate-reason", "revoke", BRANDED, "--reason", "mood")
+    assert "keyCompromise" in wrong
+
+
+def put_names(store: Store) -> None:
+    """One name in every state."""
+    held = store.certificates
+    problem = {"type": "caa", "detail": "forbidden", "advice": "add a CAA record", "at": "x"}
+    for name, route, days, values in (
+        ("pending", CertificateRoute.ACME, None, {}),
+        ("waiting", CertificateRoute.ACME, None, {"waiting": "waiting until tomorrow"}),
+        ("failed", CertificateRoute.ACME, None, {"problem": problem, "failures": 3}),
+        ("valid", CertificateRoute.ACME, 80, {}),
+        ("failing", CertificateRoute.ACME, 60, {"problem": problem}),
+        ("expiring", CertificateRoute.ACME, 8, {"problem": problem}),
+        ("ending", CertificateRoute.UPLOADED, 20, {}),
+        ("expired", CertificateRoute.UPLOADED, -1, {}),
+        ("revoked", CertificateRoute.ACME, 80, {}),
+    ):
+        full = f"{name}.acme.example"
+        held.add_name(
+            full, kind=NameKind.BRANDED, route=route, challenge=Challenge.HTTP_01, now=NOW
+        )
+        if days is not None:
+            end = NOW + timedelta(days=days)
+            new = NewCertificate("p256", "", b"", name, "ca", False, end - 90 * DAY, end)
+            held.put(full, [new], NOW, "issued")
+        held.change_name(full, NOW, "set up", **values)
+    held.revoke("revoked.acme.example", NOW, "superseded", NOW)
+
+
+def test_every_state_is_explained(desk: Desk) -> None:
+    with desk.store() as store:
+        put_names(store)
+    listed = {each["name"].partition(".")[0]: each for each in desk.json("list")}
+    for name, state, words in (
+        ("pending", "pending", "no certificate yet: a running service orders it"),
+        ("waiting", "pending", "the CA's limits do not allow an order now"),
+        ("failed", "failed", "no certificate: the last try failed; it is tried again by itself"),
+        ("valid", "valid", "is renewed by itself"),
+        ("failing", "valid", "the last try to get the next failed"),
+        ("expiring", "expiring", "the last try to renew it failed"),
+        ("ending", "expiring", "import the next one"),
+        ("expired", "expired", "is shown no more; import the next one"),
+        ("revoked", "revoked", "is shown no more; the next is ordered by itself"),
+    ):
+        assert (listed[name]["state"], words in listed[name]["meaning"]) == (state, True), name
+    assert listed["waiting"]["waiting"] == "waiting until tomorrow"
+    failed = [each["name"] for each in desk.json("list", "--state", "failed")]
+    assert failed == ["failed.acme.example"]
+    shown = " ".join(desk.run("show", "failed.acme.example").stdout.split())
+    for words in ("caa: forbidden", "add a CAA record", "failed tries 3", "set up"):
+        assert words in shown
+    table = desk.run("list").stdout
+    assert all(name[:6] in table for name in listed)
+
+
+def test_without_acme_nothing_is_ordered_and_names_are_names(desk: Desk) -> None:
+    for command in ("issue", "renew"):
+        assert "acme.enabled = true" in desk.refused("acme-off", command, BRANDED)
+    assert "as in links.acme.example" in desk.refused("certificate-name", "show", "no host")
+    assert "get one with `issue` or `import`" in desk.refused(
+        "certificate-missing", "show", BRANDED
+    )
+    assert "No names yet" in desk.run("list").stdout
+    assert "No name is failed." in desk.run("list", "--state", "failed").stdout
+    assert desk.run("list", "--state", "nonsense").returncode == 2
+    assert desk.run("issue", BRANDED, "--wait", "-1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("certificate", each) for each in ("list", "show", "issue", "renew", "import")),
+        ("certificate", "revoke"),
+        ("certificate", "export"),
+        ("vault", "rotate"),
+    ],
+    ids=" ".join,
+)
+def test_help_shows_an_example(command: tuple[str, ...]) -> None:
+    done = linkseal(*command, "--help")
+    assert done.returncode == 0
+    assert f"Example: linkseal {' '.join(command)}" in done.stdout
+
+
+# A service runs
+
+
+def test_an_order_is_told_as_it_goes_and_renewed_and_revoked(lab: Lab) -> None:
+    lab.service.start()
+    issued = lab.run("issue", BRANDED, as_json=False)
+    assert issued.returncode == 0, issued.stderr
+    assert [line.split()[1] for line in issued.stderr.splitlines()] == ["ordered", "issued"]
+    assert "is renewed by itself" in " ".join(issued.stdout.split())
+    first = lab.cli("show", BRANDED)["certificates"]
+    again = lab.cli("issue", BRANDED)
+    assert again["certificates"] == first
+    assert orders(lab) == 1
+    renewed = lab.cli("renew", BRANDED)
+    assert renewed["certificates"][0]["fingerprint"] != first[0]["fingerprint"]
+    assert lab.ca.orders[-1].replaces == id_of(lab, first)
+    assert lab.ca.revoked == {}
+
+    old = renewed["certificates"]
+    revoked = lab.cli("revoke", BRANDED, "--reason", "keyCompromise", "--yes")
+    assert (revoked["state"], revoked["certificates"]) == ("revoked", [])
+    assert lab.ca.revoked == {id_of(lab, old): 1}
+    new = lab.wait_for(BRANDED)["certificates"]
+    assert orders(lab) == 3
+    history = [entry["what"] for entry in lab.cli("show", BRANDED)["history"]]
+    assert history[-3:] == ["revoked", "ordered", "issued"]
+    assert eventually(lambda: served(lab) == new[0]["fingerprint"])
+
+
+def test_a_failed_order_says_why_and_the_next_try_forgets_it(lab: Lab) -> None:
+    lab.service.start()
+    lab.ca.fail_with(403, Problem("caa", "CAA forbids it"), "/new-order", times=1000)
+    done = lab.run("issue", BRANDED, as_json=False)
+    assert done.returncode == 1
+    assert "failed CAA forbids it" in done.stderr
+    told = " ".join(done.stdout.split())
+    assert "there is no certificate: the last try failed" in told
+    assert "add one that allows it" in told
+    failed = lab.cli("show", BRANDED)
+    assert (failed["state"], failed["failures"]) == ("failed", 1)
+    assert failed["problem"]["type"] == "caa"
+    lab.ca.fail_with(403, None, "/new-order", times=0)
+    issued = lab.cli("renew", BRANDED)
+    assert (issued["state"], issued["problem"], issued["failures"]) == ("valid", None, 0)
+
+
+def test_an_import_wins_over_an_order_that_is_under_way(lab: Lab) -> None:
+    """Also when the order goes on for longer than its worker's hold on the name is renewed."""
+    lab.service.start()
+    lab.ca.stay_processing(20)
+    lab.run("issue", BRANDED, "--wait", "0")
+    assert eventually(lambda: any(BRANDED in order.identifiers for order in lab.ca.orders))
+    assert eventually(lambda: lab.ca.orders[-1].status == "processing")
+    directory = lab.service.directory
+    (directory / "root.pem").write_bytes(ROOT.pem)
+    (directory / "b.pem").write_bytes(LEAF.pem + LEAF.key_pem() + MIDDLE.pem)
+    words = (str(directory / "b.pem"), "--root", str(directory / "root.pem"))
+    imported = lab.cli("import", BRANDED, *words)
+    assert imported["certificates"][0]["fingerprint"] == fingerprint(LEAF)
+    assert eventually(lambda: served(lab) == fingerprint(LEAF))
+    lost = "another worker has the name"
+    assert eventually(lambda: any(x["event"] == lost for x in lab.service.log()), 40)
+    shown = lab.cli("show", BRANDED)
+    assert (shown["state"], shown["route"], shown["due_at"]) == ("valid", "uploaded", None)
+    assert [each["fingerprint"] for each in shown["certificates"]] == [fingerprint(LEAF)]
+    assert served(lab) == fingerprint(LEAF)
+    refusal = lab.run("renew", BRANDED)
+    assert "(certificate-uploaded)" in refusal.stderr
+    # And back: an order takes the place of the upload at once.
+    lab.ca.stay_processing(0)
+    issued = lab.cli("issue", BRANDED)
+    assert (issued["route"], issued["certificates"][0]["issuer"]) == ("acme", lab.ca.url)
+
+
+def test_a_rotated_vault_serves_renews_and_keeps_its_account(lab: Lab) -> None:
+    config = ("--config", str(lab.service.config_file))
+    lab.service.start()
+    first = lab.cli("issue", BRANDED)["certificates"]
+    refused = linkseal(*config, "vault", "rotate")
+    assert refused.returncode == 1
+    assert "(already-running)" in refused.stderr
+    lab.service.stop()
+    rotated = linkseal(*config, "vault", "rotate")
+    assert rotated.returncode == 0, rotated.stderr
+    lab.service.start()
+    assert served(lab) == first[0]["fingerprint"]
+    renewed = lab.cli("renew", BRANDED)["certificates"]
+    assert renewed != first
+    assert eventually(lambda: served(lab) == renewed[0]["fingerprint"])
+    assert sum(request.path == "/new-account" for request in lab.ca.requests) == 1
+
+
+def orders(lab: Lab) -> int:
+    """How often the branded name was ordered; the service's own names are beside it."""
+    return sum(BRANDED in order.identifiers for order in lab.ca.orders)
+
+
+def id_of(lab: Lab, certificates: Any) -> str:
+    """The name ARI gives a certificate that the CA issued (RFC 9773 §4.1)."""
+    for chain in lab.ca.issued:
+        leaf = x509.load_pem_x509_certificate(chain)
+        if leaf.fingerprint(hashes.SHA256()).hex() == certificates[0]["fingerprint"]:
+            return certificate_id(leaf)
+    raise AssertionError(certificates)
+
+
+def served(lab: Lab) -> str:
+    """The fingerprint of what the edge shows for the branded name."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    address = lab.service.config.edge.https
+    try:
+        with (
+            socket.create_connection((address.host, address.port), 10) as plain,
+            context.wrap_socket(plain, server_hostname=BRANDED) as connection,
+        ):
+            return hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
+    except ssl.SSLError as error:
+        return str(error.reason)
+
+
+def test_with_no_service_an_order_is_noted_and_the_wait_ends(lab: Lab) -> None:
+    """A service that was killed is none: what it left behind does not count."""
+    service_file = load(lab.service.config_file).config.service_file
+    service_file.parent.mkdir()
+    service_file.write_text("{}")
+    done = lab.run("issue", BRANDED, "--wait", "1")
+    assert done.returncode == 1
+    assert "warning: no service runs on this data directory" in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["state"], found["certificates"]) == ("pending", [])
+    assert found["due_at"]
+    assert lab.run("issue", BRANDED, "--wait", "0").returncode == 0
