@@ -135,12 +135,16 @@ def test_everything_opens_under_the_new_key_and_nothing_under_the_old(kept: Kept
     kept.check()
     everything = 1 + len(SEALED_FILES) + 1 + 2 * len(kept.keys)
     assert kept.opened_by(old) == everything
+    blobs = [blob for blob, _ in kept.blobs()]
     assert rotate_master_key(kept.config) == everything
     (new,) = kept.master_keys()
     assert new != old
     kept.check()
     assert (kept.opened_by(old), kept.opened_by(new)) == (0, everything)
     assert kept.config.master_key_file.stat().st_mode & 0o777 == 0o600
+    on_disk = [file.read_bytes() for file in kept.config.data_dir.rglob("*") if file.is_file()]
+    assert not [blob for blob in blobs if any(blob in data for data in on_disk)]
+    assert not [data for data in on_disk if old.encode() in data]
 
 
 def test_the_local_ca_still_signs(kept: Kept) -> None:
@@ -225,10 +229,13 @@ def test_a_try_that_broke_off_is_finished_with_the_same_key(kept: Kept) -> None:
     (old,) = kept.master_keys()
     new = new_master_key()
     write_private(kept.config.master_key_file, f"{new}\n{old}\n".encode())
+    unfinished = kept.config.data_dir / ".master.key.x1y2z3"
+    unfinished.write_text(f"{new}\n{old}\n")
     kept.check()
     rotate_master_key(kept.config)
     assert kept.master_keys() == [new]
     assert kept.opened_by(old) == 0
+    assert not unfinished.exists()
     kept.check()
 
 

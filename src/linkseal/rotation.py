@@ -54,6 +54,9 @@ def rotate_master_key(config: Config) -> int:
         vault = Vault(*parse_master_keys(" ".join(keys), str(file)))
         count = _reseal(config, vault)
         write_private(file, keys[0].encode() + b"\n")
+        # What a try that was killed was just writing holds keys too.
+        for unfinished in file.parent.glob(f".{file.name}.*"):
+            unfinished.unlink(missing_ok=True)
     return count
 
 
