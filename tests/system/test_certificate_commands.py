@@ -1,12 +1,10 @@
-"""``linkseal certificate`` as a person types it; the service, where one is needed, is real."""
+"""``linkseal certificate`` as a person types it, on a machine where no service runs."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import socket
-import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,9 @@ from cryptography.x509.oid import NameOID
 from linkseal import datadir
 from linkseal.config import load
 from linkseal.store import CertificateRoute, Challenge, NameKind, NewCertificate, Store
-from linkseal.testing.acme_objects import Problem, certificate_id
 from linkseal.testing.service import linkseal
 from support.certificates import CA_URL, DAY, Entity, make, p12
-from support.lab import BRANDED, Lab, eventually
+from support.lab import BRANDED
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BEGAN = NOW - DAY
@@ -43,6 +40,7 @@ ORIGIN = make(
     begins=BEGAN,
     life=3650 * DAY,
 )
+COMMANDS = ("list", "show", "issue", "renew", "import", "revoke", "export")
 
 
 class Desk:
@@ -94,9 +92,6 @@ def desk(tmp_path: Path) -> Desk:
 
 def fingerprint(entity: Entity) -> str:
     return entity.certificate.fingerprint(hashes.SHA256()).hex()
-
-
-# Nothing runs
 
 
 def test_an_imported_certificate_is_shown_and_exported_as_it_was(desk: Desk) -> None:
@@ -177,35 +172,58 @@ def test_what_browsers_would_refuse_is_refused_and_nothing_is_stored(desk: Desk)
     stranger = Entity(LEAF.certificate, ec.generate_private_key(ec.SECP256R1()))
     origin = make("origin", ORIGIN, names=[BRANDED], begins=BEGAN)
 
-    def bundle(leaf: Entity, *others: Entity) -> str:
-        return desk.write("b.pem", leaf.pem + leaf.key_pem() + b"".join(x.pem for x in others))
+    def bundle(name: str, leaf: Entity, *others: Entity) -> str:
+        return desk.write(name, leaf.pem + leaf.key_pem() + b"".join(x.pem for x in others))
 
-    for leaf, others, code, words in (
-        (stranger, [MIDDLE], "certificate-key-mismatch", "belongs to none of the certificates"),
-        (LEAF, [], "certificate-chain-incomplete", "add the issuer's certificate"),
-        (other, [MIDDLE], "certificate-name", f"is for links.other.example, not for {BRANDED}"),
-        (expired, [MIDDLE], "certificate-expired", "upload a renewed one"),
-        (weak, [MIDDLE], "certificate-key-weak", "RSA with 1024 bits"),
-        (origin, [], "certificate-origin-ca", "put the domain on route cdn"),
-    ):
-        file = bundle(leaf, *others)
-        assert words in desk.refused(code, "import", BRANDED, file, "--root", desk.root)
-    file = bundle(LEAF, MIDDLE)
-    assert "no root browsers trust" in desk.refused(
-        "certificate-untrusted", "import", BRANDED, file
-    )
-    chain = desk.write("chain.pem", LEAF.pem + MIDDLE.pem)
-    refusal = desk.refused("certificate-key-missing", "import", BRANDED, chain, "--root", desk.root)
-    assert "give the key" in refusal
-    refusal = desk.refused(
-        "certificate-unreadable", "import", BRANDED, file, "--root", desk.write("r", b"\x30")
-    )
-    assert "no PEM certificate in" in refusal
+    good = bundle("good.pem", LEAF, MIDDLE)
     missing = str(desk.directory / "missing.pem")
-    assert missing in desk.refused("certificate-unreadable", "import", BRANDED, missing)
-    desk.refused(
-        "customer-missing", "import", BRANDED, file, "--root", desk.root, "--customer", "x"
-    )
+    with ThreadPoolExecutor(2) as pool:
+        cases = [
+            (words, pool.submit(desk.refused, code, "import", BRANDED, file, *more))
+            for code, words, file, *more in (
+                (
+                    "certificate-key-mismatch",
+                    "belongs to none of the certificates",
+                    bundle("stranger.pem", stranger, MIDDLE),
+                ),
+                (
+                    "certificate-chain-incomplete",
+                    "add the issuer's certificate",
+                    bundle("alone.pem", LEAF),
+                    "--root",
+                    desk.root,
+                ),
+                (
+                    "certificate-name",
+                    f"is for links.other.example, not for {BRANDED}",
+                    bundle("other.pem", other, MIDDLE),
+                ),
+                ("certificate-expired", "upload a renewed one", bundle("old.pem", expired)),
+                ("certificate-key-weak", "RSA with 1024 bits", bundle("weak.pem", weak)),
+                ("certificate-origin-ca", "put the domain on route cdn", bundle("o.pem", origin)),
+                ("certificate-untrusted", "no root browsers trust", good),
+                ("certificate-key-missing", "give the key", desk.write("k.pem", LEAF.pem)),
+                (
+                    "certificate-unreadable",
+                    "no PEM certificate in",
+                    good,
+                    "--root",
+                    desk.write("root.der", b"\x30"),
+                ),
+                ("certificate-unreadable", f"cannot read {missing}", missing),
+                (
+                    "customer-missing",
+                    "customer add",
+                    good,
+                    "--root",
+                    desk.root,
+                    "--customer",
+                    "nobody",
+                ),
+            )
+        ]
+        for words, case in cases:
+            assert words in case.result()
     assert desk.json("list") == []
 
 
@@ -314,153 +332,10 @@ def test_without_acme_nothing_is_ordered_and_names_are_names(desk: Desk) -> None
     assert desk.run("issue", BRANDED, "--wait", "-1").returncode == 2
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(("certificate", each) for each in ("list", "show", "issue", "renew", "import")),
-        ("certificate", "revoke"),
-        ("certificate", "export"),
-        ("vault", "rotate"),
-    ],
-    ids=" ".join,
-)
-def test_help_shows_an_example(command: tuple[str, ...]) -> None:
-    done = linkseal(*command, "--help")
-    assert done.returncode == 0
-    assert f"Example: linkseal {' '.join(command)}" in done.stdout
-
-
-# A service runs
-
-
-def test_an_order_is_told_as_it_goes_and_renewed_and_revoked(lab: Lab) -> None:
-    lab.service.start()
-    issued = lab.run("issue", BRANDED, as_json=False)
-    assert issued.returncode == 0, issued.stderr
-    assert [line.split()[1] for line in issued.stderr.splitlines()] == ["ordered", "issued"]
-    assert "is renewed by itself" in " ".join(issued.stdout.split())
-    first = lab.cli("show", BRANDED)["certificates"]
-    again = lab.cli("issue", BRANDED)
-    assert again["certificates"] == first
-    assert orders(lab) == 1
-    renewed = lab.cli("renew", BRANDED)
-    assert renewed["certificates"][0]["fingerprint"] != first[0]["fingerprint"]
-    assert lab.ca.orders[-1].replaces == id_of(lab, first)
-    assert lab.ca.revoked == {}
-
-    old = renewed["certificates"]
-    revoked = lab.cli("revoke", BRANDED, "--reason", "keyCompromise", "--yes")
-    assert (revoked["state"], revoked["certificates"]) == ("revoked", [])
-    assert lab.ca.revoked == {id_of(lab, old): 1}
-    new = lab.wait_for(BRANDED)["certificates"]
-    assert orders(lab) == 3
-    history = [entry["what"] for entry in lab.cli("show", BRANDED)["history"]]
-    assert history[-3:] == ["revoked", "ordered", "issued"]
-    assert eventually(lambda: served(lab) == new[0]["fingerprint"])
-
-
-def test_a_failed_order_says_why_and_the_next_try_forgets_it(lab: Lab) -> None:
-    lab.service.start()
-    lab.ca.fail_with(403, Problem("caa", "CAA forbids it"), "/new-order", times=1000)
-    done = lab.run("issue", BRANDED, as_json=False)
-    assert done.returncode == 1
-    assert "failed CAA forbids it" in done.stderr
-    told = " ".join(done.stdout.split())
-    assert "there is no certificate: the last try failed" in told
-    assert "add one that allows it" in told
-    failed = lab.cli("show", BRANDED)
-    assert (failed["state"], failed["failures"]) == ("failed", 1)
-    assert failed["problem"]["type"] == "caa"
-    lab.ca.fail_with(403, None, "/new-order", times=0)
-    issued = lab.cli("renew", BRANDED)
-    assert (issued["state"], issued["problem"], issued["failures"]) == ("valid", None, 0)
-
-
-def test_an_import_wins_over_an_order_that_is_under_way(lab: Lab) -> None:
-    """Also when the order goes on for longer than its worker's hold on the name is renewed."""
-    lab.service.start()
-    lab.ca.stay_processing(20)
-    lab.run("issue", BRANDED, "--wait", "0")
-    assert eventually(lambda: any(BRANDED in order.identifiers for order in lab.ca.orders))
-    assert eventually(lambda: lab.ca.orders[-1].status == "processing")
-    directory = lab.service.directory
-    (directory / "root.pem").write_bytes(ROOT.pem)
-    (directory / "b.pem").write_bytes(LEAF.pem + LEAF.key_pem() + MIDDLE.pem)
-    words = (str(directory / "b.pem"), "--root", str(directory / "root.pem"))
-    imported = lab.cli("import", BRANDED, *words)
-    assert imported["certificates"][0]["fingerprint"] == fingerprint(LEAF)
-    assert eventually(lambda: served(lab) == fingerprint(LEAF))
-    lost = "another worker has the name"
-    assert eventually(lambda: any(x["event"] == lost for x in lab.service.log()), 40)
-    shown = lab.cli("show", BRANDED)
-    assert (shown["state"], shown["route"], shown["due_at"]) == ("valid", "uploaded", None)
-    assert [each["fingerprint"] for each in shown["certificates"]] == [fingerprint(LEAF)]
-    assert served(lab) == fingerprint(LEAF)
-    refusal = lab.run("renew", BRANDED)
-    assert "(certificate-uploaded)" in refusal.stderr
-    # And back: an order takes the place of the upload at once.
-    lab.ca.stay_processing(0)
-    issued = lab.cli("issue", BRANDED)
-    assert (issued["route"], issued["certificates"][0]["issuer"]) == ("acme", lab.ca.url)
-
-
-def test_a_rotated_vault_serves_renews_and_keeps_its_account(lab: Lab) -> None:
-    config = ("--config", str(lab.service.config_file))
-    lab.service.start()
-    first = lab.cli("issue", BRANDED)["certificates"]
-    refused = linkseal(*config, "vault", "rotate")
-    assert refused.returncode == 1
-    assert "(already-running)" in refused.stderr
-    lab.service.stop()
-    rotated = linkseal(*config, "vault", "rotate")
-    assert rotated.returncode == 0, rotated.stderr
-    lab.service.start()
-    assert served(lab) == first[0]["fingerprint"]
-    renewed = lab.cli("renew", BRANDED)["certificates"]
-    assert renewed != first
-    assert eventually(lambda: served(lab) == renewed[0]["fingerprint"])
-    assert sum(request.path == "/new-account" for request in lab.ca.requests) == 1
-
-
-def orders(lab: Lab) -> int:
-    """How often the branded name was ordered; the service's own names are beside it."""
-    return sum(BRANDED in order.identifiers for order in lab.ca.orders)
-
-
-def id_of(lab: Lab, certificates: Any) -> str:
-    """The name ARI gives a certificate that the CA issued (RFC 9773 §4.1)."""
-    for chain in lab.ca.issued:
-        leaf = x509.load_pem_x509_certificate(chain)
-        if leaf.fingerprint(hashes.SHA256()).hex() == certificates[0]["fingerprint"]:
-            return certificate_id(leaf)
-    raise AssertionError(certificates)
-
-
-def served(lab: Lab) -> str:
-    """The fingerprint of what the edge shows for the branded name."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    address = lab.service.config.edge.https
-    try:
-        with (
-            socket.create_connection((address.host, address.port), 10) as plain,
-            context.wrap_socket(plain, server_hostname=BRANDED) as connection,
-        ):
-            return hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
-    except ssl.SSLError as error:
-        return str(error.reason)
-
-
-def test_with_no_service_an_order_is_noted_and_the_wait_ends(lab: Lab) -> None:
-    """A service that was killed is none: what it left behind does not count."""
-    service_file = load(lab.service.config_file).config.service_file
-    service_file.parent.mkdir()
-    service_file.write_text("{}")
-    done = lab.run("issue", BRANDED, "--wait", "1")
-    assert done.returncode == 1
-    assert "warning: no service runs on this data directory" in done.stderr
-    found = json.loads(done.stdout)
-    assert (found["state"], found["certificates"]) == ("pending", [])
-    assert found["due_at"]
-    assert lab.run("issue", BRANDED, "--wait", "0").returncode == 0
+def test_help_shows_an_example_of_each_command() -> None:
+    commands = [f"certificate {each}" for each in COMMANDS] + ["vault rotate"]
+    with ThreadPoolExecutor(2) as pool:
+        helps = pool.map(lambda each: linkseal(*each.split(), "--help"), commands)
+    for command, done in zip(commands, helps, strict=True):
+        assert done.returncode == 0
+        assert f"Example: linkseal {command}" in done.stdout
