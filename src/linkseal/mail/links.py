@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import idna
@@ -73,6 +74,12 @@ def is_sealed(url: str, keyring: Keyring) -> bool:
     return False
 
 
+@lru_cache(1024)
+def _a_labels(host: str) -> str:
+    # A newsletter names the same few hosts again and again.
+    return idna.encode(host, uts46=True).decode("ascii")
+
+
 def _encoded(url: str) -> str:
     """Return a URL in ASCII: UTF-8 percent-encoded, the host by UTS #46 (RFC 3987 §3.1)."""
     parts = urlsplit(url)
@@ -81,7 +88,7 @@ def _encoded(url: str) -> str:
     if not host.isascii():
         if len(host) > _LONGEST_HOST:
             raise ValueError("no host is that long")
-        host = idna.encode(host, uts46=True).decode("ascii")
+        host = _a_labels(host)
     netloc = quote(before, safe=_KEPT) + at + host + colon + port
     start = url.index("//") + 2
     rest = url[start + len(parts.netloc) :]
