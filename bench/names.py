@@ -86,7 +86,7 @@ def run() -> list[dict[str, Any]]:
             "peer": None,
             "ratio": None,
             "goal": None,
-            "note": f"at most {MOST_START * 1e3:,.0f}; files written in {written - begun:.1f} s before",
+            "note": f"at most {MOST_START * 1e3:,.0f}; files written in {written - begun:.1f} s",
         },
         {
             "name": "memory, all names loaded",
