@@ -10,6 +10,7 @@
     ├── JournalError              the journal cannot be written or read
     ├── StoreError                the database refuses, or an object is missing or exists
     ├── CertificateError          a certificate or key cannot be used
+    ├── DomainError               a branded domain cannot be claimed, or that cannot be done with it
     ├── IntakeError               mail cannot be taken in or passed on
     └── ServiceError              the service cannot start or a part of it keeps failing
 
@@ -109,6 +110,12 @@ class CertificateError(LinksealError):
     """A certificate or key cannot be used."""
 
     code = "certificate-unusable"
+
+
+class DomainError(LinksealError):
+    """A branded domain cannot be claimed, or something cannot be done with it now."""
+
+    code = "domain-refused"
 
 
 class IntakeError(LinksealError):

@@ -14,6 +14,7 @@ from linkseal.cli import (
     configuration,
     customer,
     demo,
+    domain,
     event,
     mail,
     service,
@@ -38,6 +39,7 @@ app.command()(demo.demo)
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")
+app.add_typer(domain.app, name="domain")
 app.add_typer(event.app, name="event")
 app.add_typer(mail.app, name="mail")
 app.add_typer(token.app, name="token")

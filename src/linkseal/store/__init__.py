@@ -9,6 +9,8 @@ from linkseal.store.acme import ACME
 from linkseal.store.certificates import Certificates
 from linkseal.store.customers import Customers
 from linkseal.store.database import Database
+from linkseal.store.domain_values import Domain, Transition
+from linkseal.store.domains import Domains
 from linkseal.store.events import Events
 from linkseal.store.messages import Messages
 from linkseal.store.values import (
@@ -40,6 +42,7 @@ class Store:
         messages: What was instrumented.
         events: What recipients did.
         certificates: What is held for which name.
+        domains: Branded domains: whose they are, and where they are in their life.
         acme: Accounts, and the challenges that are open.
     """
 
@@ -49,6 +52,7 @@ class Store:
         self.messages = Messages(database)
         self.events = Events(database)
         self.certificates = Certificates(database)
+        self.domains = Domains(database)
         self.acme = ACME(database)
 
     @classmethod
@@ -91,6 +95,7 @@ __all__ = [
     "CertificateStatus",
     "Challenge",
     "Customer",
+    "Domain",
     "Event",
     "EventFilter",
     "HistoryEntry",
@@ -102,4 +107,5 @@ __all__ = [
     "Position",
     "Store",
     "StoredCertificate",
+    "Transition",
 ]

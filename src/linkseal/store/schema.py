@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -183,6 +184,65 @@ acme_challenges = Table(
     Column("token", String(128), primary_key=True),
     Column("answer", Text, nullable=False),
     Column("ends_at_ms", BigInteger, nullable=False),
+)
+
+# A branded domain, as its latest claim has it. A released one stays: the name is bound to its
+# customer, whose links must lead on.
+domains = Table(
+    "domains",
+    metadata,
+    Column("host", String(253), primary_key=True),
+    Column("customer_id", _Number, ForeignKey("customers.id"), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("target", String(253), nullable=False, unique=True),
+    Column("ownership", String(128), nullable=False),
+    Column("delegation", String(253), nullable=False, unique=True),
+    Column("is_default", Boolean, nullable=False),
+    Column("from_domains", JSON, nullable=False),
+    Column("dns_valid", Boolean, nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("cdn", String(32), nullable=False),
+    # How often in a row the watch found it broken, and since when.
+    Column("failures", Integer, nullable=False),
+    Column("failing_since_ms", BigInteger),
+    Column("report", JSON),
+    Column("report_at_ms", BigInteger),
+    Column("report_blocks", Boolean, nullable=False),
+    Column("claimed_at_ms", BigInteger, nullable=False),
+    Index(None, "customer_id"),
+    Index(
+        "uq_domains_default",
+        "customer_id",
+        unique=True,
+        sqlite_where=text("is_default"),
+        postgresql_where=text("is_default"),
+    ),
+)
+
+# Every target there ever was: links made for it lead on, and no other claim gets it.
+domain_targets = Table(
+    "domain_targets",
+    metadata,
+    Column("target", String(253), primary_key=True),
+    Column("host", String(253), ForeignKey("domains.host"), nullable=False, index=True),
+    Column("claimed_at_ms", BigInteger, nullable=False),
+)
+
+domain_history = Table(
+    "domain_history",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("host", String(253), ForeignKey("domains.host"), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("before", String(16), nullable=False),
+    Column("after", String(16), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Index(None, "host", "seq"),
+    sqlite_autoincrement=True,
 )
 
 # One row: what the edge's snapshot is made from was changed so many times.

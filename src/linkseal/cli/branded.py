@@ -1,0 +1,136 @@
+"""How a branded domain is shown: as tables, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from linkseal.cli.output import out, print_table
+from linkseal.domains.claim import Record
+from linkseal.domains.lifecycle import advice, meaning
+from linkseal.store import Domain, Transition
+
+
+def as_dict(found: Domain) -> dict[str, Any]:
+    """Return a domain for programs."""
+    return {
+        "host": found.host,
+        "customer": found.customer,
+        "state": found.state.value,
+        "meaning": meaning(found.state),
+        "since": found.since.isoformat(),
+        "reasons": list(found.reasons),
+        "possible": advice(found.state),
+        "default": found.default,
+        "from_domains": list(found.from_domains),
+        "route": found.route.value if found.route else None,
+        "cdn": found.cdn or None,
+        "dns_valid": found.dns_valid,
+        "target": found.target,
+        "ownership": found.ownership,
+        "records": [record_dict(each) for each in found.records()],
+        "failures": found.failures,
+        "failing_since": found.failing_since.isoformat() if found.failing_since else None,
+        "report": dict(found.report) if found.report is not None else None,
+        "report_at": found.report_at.isoformat() if found.report_at else None,
+        "report_blocks": found.report_blocks,
+        "claimed_at": found.claimed_at.isoformat(),
+    }
+
+
+def step_dict(step: Transition) -> dict[str, Any]:
+    """Return a step of a domain's life for programs."""
+    return {
+        "at": step.at.isoformat(),
+        "action": step.action.value,
+        "before": step.before.value if step.before else None,
+        "after": step.after.value,
+        "who": step.who,
+        "reasons": list(step.reasons),
+    }
+
+
+def fields(found: Domain) -> list[tuple[str, object]]:
+    """Return everything there is to say of a domain now, each with its label."""
+    rows: list[tuple[str, object]] = [
+        ("domain", found.host),
+        ("customer", found.customer),
+        ("state", found.state.value),
+        ("meaning", f"{found.host} {meaning(found.state)}"),
+        ("since", f"{at(found.since)} UTC"),
+        ("why", "; ".join(found.reasons)),
+        ("possible now", "; ".join(advice(found.state))),
+        ("target", found.target),
+        ("default", "yes" if found.default else "no"),
+    ]
+    if found.from_domains:
+        rows.append(("from domains", ", ".join(found.from_domains)))
+    if found.route:
+        rows.append(("route", found.route.value))
+    if found.cdn:
+        rows.append(("cdn", found.cdn))
+    rows.append(("checks", checks(found)))
+    if found.failing_since:
+        rows.append(("failing", f"{found.failures} in a row, since {at(found.failing_since)} UTC"))
+    return rows
+
+
+def checks(found: Domain) -> str:
+    """Return what a domain's latest report comes to."""
+    if found.report_at is None:
+        return "not made yet"
+    said = "a blocking one fails" if found.report_blocks else "none blocks"
+    return f"{said}, {at(found.report_at)} UTC"
+
+
+def print_records(found: Sequence[Record], *, zone: bool) -> None:
+    """Print DNS records: as zone file lines, or as tables."""
+    if zone:
+        for record in found:
+            # To be pasted: never folded.
+            print(record.bind())
+        return
+    for number, record in enumerate(found):
+        if number:
+            out.print()
+        # One under the other, so that names and values are whole in a narrow terminal too.
+        print_table(
+            ("type", record.type if record.needed else f"{record.type}, optional"),
+            (("name", record.name), ("value", record.value), ("why", record.why)),
+            empty="",
+        )
+
+
+def record_dict(record: Record) -> dict[str, Any]:
+    """Return a DNS record for programs."""
+    return {
+        "type": record.type,
+        "name": record.name,
+        "value": record.value,
+        "why": record.why,
+        "needed": record.needed,
+    }
+
+
+def print_history(steps: Sequence[Transition]) -> None:
+    """Print steps of a domain's life as a table."""
+    print_table(
+        ("at (UTC)", "who", "what", "state", "why"),
+        (
+            (
+                f"{each.at:%Y-%m-%d %H:%M:%S}",
+                each.who,
+                each.action.value,
+                each.after.value,
+                "; ".join(each.reasons),
+            )
+            for each in steps
+        ),
+        empty="Nothing yet.",
+    )
+
+
+def at(instant: datetime) -> str:
+    """Return an instant as tables show it."""
+    return f"{instant:%Y-%m-%d %H:%M}"

@@ -1,0 +1,304 @@
+"""``linkseal domain``: customers' own names, from the claim to SSL and back."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from publicsuffixlist import PublicSuffixList
+
+from linkseal.cli.branded import (
+    as_dict,
+    at,
+    checks,
+    fields,
+    print_history,
+    print_records,
+    record_dict,
+    step_dict,
+)
+from linkseal.cli.context import config, store
+from linkseal.cli.output import JSONOption, out, print_json, print_table
+from linkseal.domains.base import DomainState
+from linkseal.domains.claim import (
+    claim_host,
+    domain_name,
+    new_delegation,
+    new_target,
+    ownership_value,
+)
+from linkseal.domains.lifecycle import Action, Route, Step, meaning
+
+app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help=True)
+
+HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
+ZoneOption = Annotated[bool, typer.Option("--zone", help="Print the records as zone file lines.")]
+ReasonOption = Annotated[list[str], typer.Option("--reason", help="Why; may be repeated.")]
+NoteOption = Annotated[list[str] | None, typer.Option("--reason", help="Why; may be repeated.")]
+
+_RANDOM_BYTES = 16
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    customer: Annotated[str, typer.Option(help="Whose it is.")],
+    default: Annotated[
+        bool, typer.Option("--default", help="Use it for mail that no domain of theirs matches.")
+    ] = False,
+    from_domains: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-domain",
+            help="Use it for mail from this domain too, besides its own; may be repeated.",
+        ),
+    ] = None,
+    zone: ZoneOption = False,
+    json: JSONOption = False,
+) -> None:
+    """Claim a name for a customer, and print the DNS records they publish.
+
+    Claimed again by its customer, it keeps its records; released before, it gets new ones.
+
+    Example: [bold]linkseal domain add links.acme.example --customer acme[/bold]
+    """
+    base = config(context).base_domain
+    suffixes = PublicSuffixList()
+    host = claim_host(host, base_domain=base, is_public_suffix=suffixes.is_public)
+    with store(context) as opened:
+        opened.domains.claim(
+            host,
+            customer_id=opened.customers.get(customer).id,
+            target=new_target(secrets.token_bytes(_RANDOM_BYTES), base),
+            ownership=ownership_value(secrets.token_bytes(_RANDOM_BYTES)),
+            delegation=new_delegation(secrets.token_bytes(_RANDOM_BYTES), base),
+            who=who(),
+            now=_now(),
+            default=default,
+            from_domains=[domain_name(name) for name in from_domains or ()],
+        )
+        found = opened.domains.get(host)
+    if json:
+        print_json(as_dict(found))
+        return
+    print_records(found.records(), zone=zone)
+    if not zone:
+        out.print(
+            f"\n{host} {meaning(found.state)}. Publish these records where its DNS is kept.",
+            markup=False,
+        )
+
+
+@app.command("list")
+def list_domains(
+    context: typer.Context,
+    *,
+    customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
+    state: Annotated[DomainState | None, typer.Option(help="Only those in this state.")] = None,
+    json: JSONOption = False,
+) -> None:
+    """List branded domains, released ones included.
+
+    Example: [bold]linkseal domain list --customer acme[/bold]
+    """
+    with store(context) as opened:
+        found = (
+            opened.domains.all()
+            if customer is None
+            else opened.domains.of_customer(opened.customers.get(customer).id)
+        )
+    found = [each for each in found if state is None or each.state is state]
+    if json:
+        print_json([as_dict(each) for each in found])
+        return
+    narrowed = customer is not None or state is not None
+    print_table(
+        ("domain", "customer", "state", "since (UTC)", "route", "default"),
+        (
+            (
+                each.host,
+                each.customer,
+                each.state.value,
+                at(each.since),
+                each.route or "",
+                "yes" if each.default else "",
+            )
+            for each in found
+        ),
+        empty="No such domain."
+        if narrowed
+        else "No domains yet. Claim one: linkseal domain add links.acme.example --customer acme",
+    )
+
+
+@app.command()
+def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False) -> None:
+    """Show a domain: where it is in its life, what can be done now, and how it came there.
+
+    Example: [bold]linkseal domain show links.acme.example[/bold]
+    """
+    with store(context) as opened:
+        found = opened.domains.get(domain_name(host))
+        steps = opened.domains.history(found.host)
+    if json:
+        print_json(as_dict(found) | {"history": [step_dict(each) for each in steps]})
+        return
+    print_table(("field", "value"), fields(found), empty="")
+    out.print()
+    print_history(steps[-20:])
+
+
+@app.command()
+def records(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    zone: ZoneOption = False,
+    json: JSONOption = False,
+) -> None:
+    """Print the DNS records a domain's customer publishes.
+
+    Example: [bold]linkseal domain records links.acme.example --zone[/bold]
+    """
+    with store(context) as opened:
+        found = opened.domains.get(domain_name(host))
+    if json:
+        print_json([record_dict(each) for each in found.records()])
+        return
+    print_records(found.records(), zone=zone)
+
+
+@app.command("request-ssl")
+def request_ssl(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    route: Annotated[
+        Route,
+        typer.Option(
+            help="How it gets SSL: by their CDN, their proxy, a certificate of ours, or theirs."
+        ),
+    ],
+    json: JSONOption = False,
+) -> None:
+    """Ask for https links on a domain whose DNS is valid.
+
+    Example: [bold]linkseal domain request-ssl links.acme.example --route cdn[/bold]
+    """
+    _apply(context, host, Step(Action.REQUEST_SSL, who(), route=route), json=json)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    reason: NoteOption = None,
+    json: JSONOption = False,
+) -> None:
+    """Enable SSL on a domain that asks for it, and whose checks pass.
+
+    Example: [bold]linkseal domain approve links.acme.example[/bold]
+    """
+    _apply(context, host, Step(Action.APPROVE, who(), tuple(reason or ())), json=json)
+
+
+@app.command()
+def reject(
+    context: typer.Context, host: HostArgument, *, reason: ReasonOption, json: JSONOption = False
+) -> None:
+    """Turn a request for SSL down; the customer may ask again.
+
+    Example: [bold]linkseal domain reject links.acme.example --reason "clicks are cached"[/bold]
+    """
+    _apply(context, host, Step(Action.REJECT, who(), tuple(reason)), json=json)
+
+
+@app.command("disable-ssl")
+def disable_ssl(
+    context: typer.Context, host: HostArgument, *, reason: ReasonOption, json: JSONOption = False
+) -> None:
+    """Make no more https links on a domain, or withdraw the request; links sent keep working.
+
+    Example: [bold]linkseal domain disable-ssl links.acme.example --reason "moves house"[/bold]
+    """
+    _apply(context, host, Step(Action.DISABLE_SSL, who(), tuple(reason)), json=json)
+
+
+@app.command()
+def release(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    reason: NoteOption = None,
+    json: JSONOption = False,
+) -> None:
+    """Make no more links on a domain; it stays its customer's, and links sent keep working.
+
+    Claiming it again takes a new target and a new proof.
+
+    Example: [bold]linkseal domain release links.acme.example --reason "customer left"[/bold]
+    """
+    _apply(context, host, Step(Action.RELEASE, who(), tuple(reason or ())), json=json)
+
+
+@app.command()
+def history(context: typer.Context, host: HostArgument, *, json: JSONOption = False) -> None:
+    """Show every step of a domain's life: when, who and why.
+
+    Example: [bold]linkseal domain history links.acme.example[/bold]
+    """
+    with store(context) as opened:
+        steps = opened.domains.history(opened.domains.get(domain_name(host)).host)
+    if json:
+        print_json([step_dict(each) for each in steps])
+        return
+    print_history(steps)
+
+
+@app.command()
+def queue(context: typer.Context, *, json: JSONOption = False) -> None:
+    """Show which domains wait for approval, the longest first, and what their checks say.
+
+    Example: [bold]linkseal domain queue[/bold]
+    """
+    with store(context) as opened:
+        waiting = opened.domains.queue()
+    if json:
+        print_json([as_dict(each) for each in waiting])
+        return
+    print_table(
+        ("domain", "customer", "route", "asked (UTC)", "checks"),
+        ((each.host, each.customer, each.route, at(each.since), checks(each)) for each in waiting),
+        empty="Nothing waits for approval.",
+    )
+
+
+def who() -> str:
+    """Return who is at the keyboard: ``$LINKSEAL_USER``, else the login name."""
+    named = os.environ.get("LINKSEAL_USER", "").strip()
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A user id that has no name, as in a container.
+        return f"uid {os.getuid()}"
+
+
+def _apply(context: typer.Context, host: str, step: Step, *, json: bool) -> None:
+    with store(context) as opened:
+        found = opened.domains.apply(domain_name(host), step, _now())
+    if json:
+        print_json(as_dict(found))
+        return
+    out.print(f"{found.host} {meaning(found.state)} ({found.state})", markup=False)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,373 @@
+"""Branded domains: whose they are, where they are in their life, and how they came there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from linkseal.domains.base import DomainState
+from linkseal.domains.lifecycle import (
+    Action,
+    Route,
+    Step,
+    dns_action,
+    next_state,
+    refuse_approval,
+)
+from linkseal.errors import StoreError
+from linkseal.store.certificates import bump
+from linkseal.store.database import Database
+from linkseal.store.domain_rows import domain_of, optional_from_ms, transition_of
+from linkseal.store.domain_values import Domain, Transition
+from linkseal.store.schema import customers, domain_history, domain_targets, domains
+from linkseal.store.times import to_ms
+
+# What a look at a domain found is of the claim and the route it was made for.
+_UNSEEN: dict[str, Any] = {
+    "failures": 0,
+    "failing_since_ms": None,
+    "report": sa.null(),
+    "report_at_ms": None,
+    "report_blocks": False,
+}
+
+
+class Domains:
+    """Queries about branded domains. Hosts are given in the form ``claim_host`` makes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self,
+        host: str,
+        *,
+        customer_id: int,
+        target: str,
+        ownership: str,
+        delegation: str,
+        who: str,
+        now: datetime,
+        default: bool = False,
+        from_domains: Sequence[str] = (),
+    ) -> bool:
+        """Claim a name for a customer, all of it or nothing; return whether the claim is new.
+
+        A claim the customer has stays as it is, but ``default`` and ``from_domains`` are taken
+        up if given. A name the customer released is claimed anew.
+
+        Args:
+            host: As ``claim_host`` returns it.
+            customer_id: Whose it becomes, for ever.
+            target: New, see ``new_target``.
+            ownership: New, see ``ownership_value``.
+            delegation: New, see ``new_delegation``.
+            who: Who claims it.
+            now: Aware.
+            default: Make it the customer's default, in place of another.
+            from_domains: Domains of From addresses it matches, besides its own parent.
+
+        Raises:
+            StoreError: ``domain-taken``, ``domain-target-used``; ``store-refused``: there is no
+                such customer.
+        """
+        step = Step(Action.CLAIM, who)
+        with self._database.transaction() as connection:
+            row = _locked(connection, host)
+            if row is not None and row.customer_id != customer_id:
+                # Whose it is, is not this customer's to know.
+                raise StoreError(
+                    f"{host} is claimed by another customer",
+                    code="domain-taken",
+                    hint="claim another name; if this one is yours, the operator has to look at it",
+                )
+            changes: dict[str, Any] = {}
+            if from_domains:
+                changes["from_domains"] = list(dict.fromkeys(from_domains))
+            if default:
+                connection.execute(
+                    domains.update()
+                    .where(domains.c.customer_id == customer_id)
+                    .values(is_default=False)
+                )
+                changes["is_default"] = True
+            if row is not None and DomainState(row.state) is not DomainState.RELEASED:
+                if changes:
+                    _set(connection, host, **changes)
+                return False
+            used = sa.select(domain_targets.c.target).where(domain_targets.c.target == target)
+            if connection.scalar(used) is not None:
+                raise StoreError(
+                    f"the target {target} was another claim's",
+                    code="domain-target-used",
+                    hint="claim again with a new random target",
+                )
+            changes = {
+                "from_domains": [],
+                "is_default": False,
+                "state": DomainState.CLAIMED.value,
+                "since_ms": to_ms(now),
+                "reasons": list(step.reasons),
+                "target": target,
+                "ownership": ownership,
+                "delegation": delegation,
+                "dns_valid": False,
+                "route": "",
+                "cdn": "",
+                "claimed_at_ms": to_ms(now),
+                **_UNSEEN,
+                **changes,
+            }
+            if row is None:
+                connection.execute(
+                    domains.insert().values(host=host, customer_id=customer_id, **changes)
+                )
+            else:
+                _set(connection, host, **changes)
+            connection.execute(
+                domain_targets.insert().values(target=target, host=host, claimed_at_ms=to_ms(now))
+            )
+            before = None if row is None else DomainState(row.state)
+            _note(connection, host, step, before, DomainState.CLAIMED, now)
+            bump(connection)
+            return True
+
+    def apply(self, host: str, step: Step, now: datetime) -> Domain:
+        """Take a step of a domain's life and put it on record; return the domain after it.
+
+        Args:
+            host: The domain.
+            step: Any but a claim and the result of DNS checks, which have ways of their own.
+            now: Aware.
+
+        Raises:
+            StoreError: ``domain-missing``.
+            DomainError: The step is not possible now; see :mod:`linkseal.domains.lifecycle`.
+        """
+        if step.action in {Action.CLAIM, Action.DNS_PASSED, Action.DNS_FAILED}:
+            raise ValueError("use claim() or apply_dns()")
+        with self._database.transaction() as connection:
+            row = _held(connection, host)
+            self._step(connection, row, step, now)
+        return self.get(host)
+
+    def apply_dns(
+        self,
+        host: str,
+        *,
+        target: str,
+        passed: bool,
+        who: str,
+        now: datetime,
+        reasons: Sequence[str] = (),
+    ) -> Domain:
+        """Take the step that the result of the DNS checks is, if any; return the domain.
+
+        Args:
+            host: The domain.
+            target: Of the claim that was looked at: what was seen says nothing of another.
+            passed: Whether ownership and DNS checks pass.
+            who: Who looked.
+            now: Aware.
+            reasons: Why not; needed when they do not.
+
+        Raises:
+            StoreError: ``domain-missing``.
+            DomainError: ``domain-reason-missing``.
+        """
+        with self._database.transaction() as connection:
+            row = _held(connection, host)
+            action = dns_action(DomainState(row.state), passed=passed)
+            if action is not None and row.target == target:
+                self._step(connection, row, Step(action, who, tuple(reasons)), now)
+        return self.get(host)
+
+    def _step(self, connection: sa.Connection, row: Any, step: Step, now: datetime) -> None:
+        before = DomainState(row.state)
+        after = next_state(before, step.action)
+        changes: dict[str, Any] = {
+            "state": after.value,
+            "since_ms": to_ms(now),
+            "reasons": list(step.reasons),
+        }
+        match step.action:
+            case Action.APPROVE:
+                report_at = optional_from_ms(row.report_at_ms)
+                refuse_approval(report_at=report_at, blocking=row.report_blocks, now=now)
+                changes |= {"failures": 0, "failing_since_ms": None}
+            case Action.REQUEST_SSL if step.route is not None:
+                changes["route"] = step.route.value
+                if step.route.value != row.route:
+                    changes |= _UNSEEN
+            case Action.RELEASE:
+                changes |= {"is_default": False, "dns_valid": False}
+            case Action.DEGRADE | Action.RECOVER | Action.REJECT:
+                pass
+            case _:
+                changes["dns_valid"] = after is DomainState.DNS_VALID
+        _set(connection, row.host, **changes)
+        _note(connection, row.host, step, before, after, now)
+
+    def set_cdn(self, host: str, cdn: str) -> None:
+        """Enrol a domain with a CDN's profile, by its id; empty for none.
+
+        Raises:
+            StoreError: ``domain-missing``.
+        """
+        with self._database.transaction() as connection:
+            _set(connection, host, cdn=cdn)
+            bump(connection)  # The edge believes the client's address from that CDN only.
+
+    def save_report(
+        self,
+        host: str,
+        report: Mapping[str, Any],
+        *,
+        target: str,
+        route: Route | None,
+        blocks: bool,
+        now: datetime,
+    ) -> bool:
+        """Keep the latest report of a domain's checks; return whether it was kept.
+
+        Args:
+            host: The domain.
+            report: As JSON has it.
+            target: Of the claim that was looked at; the report of another is not kept.
+            route: It was looked at for; likewise.
+            blocks: Whether a check fails that SSL must not be enabled with.
+            now: When the checks were made, aware.
+        """
+        with self._database.transaction() as connection:
+            kept = connection.execute(
+                domains.update()
+                .where(
+                    domains.c.host == host,
+                    domains.c.target == target,
+                    domains.c.route == (route.value if route else ""),
+                )
+                .values(report=dict(report), report_at_ms=to_ms(now), report_blocks=blocks)
+            )
+            return kept.rowcount == 1
+
+    def count(self, host: str, *, passed: bool, now: datetime) -> Domain:
+        """Count a look of the watch; one that is good ends the row of failures.
+
+        Raises:
+            StoreError: ``domain-missing``.
+        """
+        since = sa.func.coalesce(domains.c.failing_since_ms, to_ms(now))
+        with self._database.transaction() as connection:
+            if passed:
+                _set(connection, host, failures=0, failing_since_ms=None)
+            else:
+                _set(connection, host, failures=domains.c.failures + 1, failing_since_ms=since)
+        return self.get(host)
+
+    def get(self, host: str) -> Domain:
+        """Return one domain.
+
+        Raises:
+            StoreError: ``domain-missing``.
+        """
+        found = self._domains(domains.c.host == host)
+        if not found:
+            raise _missing(host)
+        return found[0]
+
+    def all(self) -> list[Domain]:
+        """Return every domain, released ones included, by host."""
+        return self._domains(sa.true())
+
+    def of_customer(self, customer_id: int) -> list[Domain]:
+        """Return a customer's domains, released ones included, by host."""
+        return self._domains(domains.c.customer_id == customer_id)
+
+    def queue(self) -> list[Domain]:
+        """Return what waits for approval, the longest first."""
+        return self._domains(domains.c.state == DomainState.SSL_REQUESTED.value, domains.c.since_ms)
+
+    def hosts(self) -> dict[str, int]:
+        """Return the customer id of every host and target there ever was.
+
+        Links already sent keep working on all of them: released names and old targets too.
+        """
+        with self._database.reading() as connection:
+            found = {
+                row.host: row.customer_id
+                for row in connection.execute(sa.select(domains.c.host, domains.c.customer_id))
+            }
+            targets = sa.select(domain_targets.c.target, domains.c.customer_id).join(domains)
+            return found | {row.target: row.customer_id for row in connection.execute(targets)}
+
+    def history(self, host: str) -> list[Transition]:
+        """Return every step of a domain's life, oldest first."""
+        query = (
+            sa.select(domain_history)
+            .where(domain_history.c.host == host)
+            .order_by(domain_history.c.seq)
+        )
+        with self._database.reading() as connection:
+            return [transition_of(row) for row in connection.execute(query)]
+
+    def _domains(self, where: sa.ColumnElement[bool], *order: sa.Column[Any]) -> list[Domain]:
+        query = (
+            sa.select(domains, customers.c.name.label("customer"))
+            .join(customers)
+            .where(where)
+            .order_by(*order, domains.c.host)
+        )
+        with self._database.reading() as connection:
+            return [domain_of(row) for row in connection.execute(query)]
+
+
+def _locked(connection: sa.Connection, host: str) -> Any:
+    """Return a domain's row, which nobody else changes before the transaction ends."""
+    return connection.execute(
+        sa.select(domains).where(domains.c.host == host).with_for_update()
+    ).one_or_none()
+
+
+def _held(connection: sa.Connection, host: str) -> Any:
+    row = _locked(connection, host)
+    if row is None:
+        raise _missing(host)
+    return row
+
+
+def _set(connection: sa.Connection, host: str, **values: Any) -> None:
+    changed = connection.execute(domains.update().where(domains.c.host == host).values(values))
+    if changed.rowcount != 1:
+        raise _missing(host)
+
+
+def _note(
+    connection: sa.Connection,
+    host: str,
+    step: Step,
+    before: DomainState | None,
+    after: DomainState,
+    now: datetime,
+) -> None:
+    connection.execute(
+        domain_history.insert().values(
+            host=host,
+            at_ms=to_ms(now),
+            action=step.action.value,
+            before=before.value if before else "",
+            after=after.value,
+            who=step.who,
+            reasons=list(step.reasons),
+        )
+    )
+
+
+def _missing(host: str) -> StoreError:
+    return StoreError(
+        f"{host} is not claimed",
+        code="domain-missing",
+        hint="`linkseal domain list` shows all; claim it with `linkseal domain add`",
+    )
