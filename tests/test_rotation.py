@@ -275,6 +275,16 @@ def test_the_command_tells_its_refusals(kept: Kept) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "already-running" in done.stderr
     assert "hint: stop it first" in done.stderr
+    elsewhere = subprocess.run(
+        [str(Path(sys.executable).parent / "linkseal"), *config, "vault", "rotate"],
+        env={"PATH": "/usr/bin", "LINKSEAL_MASTER_KEY": kept.master_keys()[0]},
+        capture_output=True,
+        text=True,
+    )
+    assert elsewhere.returncode == 1
+    assert "(master-key-elsewhere)" in elsewhere.stderr
+    assert "hint: write it to" in elsewhere.stderr
+    assert kept.master_keys()[0] not in elsewhere.stderr
     kept.config.master_key_file.write_text("")
     done = linkseal(*config, "vault", "rotate")
     assert done.returncode == 1

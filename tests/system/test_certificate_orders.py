@@ -59,7 +59,7 @@ def test_an_order_is_told_as_it_goes_and_renewed_and_revoked(lab: Lab) -> None:
     assert eventually(lambda: served(lab) == new["certificates"][0]["fingerprint"])
 
 
-def test_a_failed_order_says_why_and_the_next_try_forgets_it(lab: Lab) -> None:
+def test_what_a_ca_refuses_is_told_and_the_next_try_forgets_it(lab: Lab) -> None:
     lab.service.start()
     lab.ca.fail_with(403, Problem("caa", "CAA forbids it"), "/new-order", times=1000)
     done = lab.run("issue", BRANDED, as_json=False)
@@ -74,6 +74,13 @@ def test_a_failed_order_says_why_and_the_next_try_forgets_it(lab: Lab) -> None:
     lab.ca.fail_with(403, None, "/new-order", times=0)
     issued = lab.cli("renew", BRANDED)
     assert (issued["state"], issued["problem"], issued["failures"]) == ("valid", None, 0)
+
+    lab.ca.fail_with(500, Problem("serverInternal", "try later"), "/revoke-cert", times=1)
+    refused = lab.run("revoke", BRANDED, "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "try later" in refused.stderr
+    assert "hint: " in refused.stderr
+    assert lab.cli("show", BRANDED)["certificates"] == issued["certificates"]
 
 
 @pytest.mark.slow
