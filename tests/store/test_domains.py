@@ -1,0 +1,400 @@
+"""Branded domains in the store: whose a name is for ever, and how it came where it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from linkseal.domains.base import BrandedDomain, DomainState
+from linkseal.domains.lifecycle import Action, Route, Step
+from linkseal.errors import DomainError, StoreError
+from linkseal.store import Domain, Store
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+HOST = "links.acme.example"
+REPORT: dict[str, object] = {"verdicts": []}
+OTHER = "go.acme.example"
+
+# Each waits to be told to start, so that all try the same name at the same time.
+CLAIM = """
+import sys
+from datetime import UTC, datetime
+from linkseal.errors import StoreError
+from linkseal.store import Store
+url, customer, tag = sys.argv[1:]
+with Store.open(url) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        new = store.domains.claim(
+            "links.acme.example", customer_id=int(customer), target=f"t-{tag}.ct.example.net",
+            ownership=tag, delegation=tag, who=tag, now=datetime.now(UTC),
+        )
+        print("new" if new else "had", flush=True)
+    except StoreError as error:
+        print(error.code, flush=True)
+"""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/linkseal.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with Store.open(url) as opened:
+        assert [opened.customers.add(name).id for name in ("acme", "rival")] == [1, 2]
+        yield opened
+
+
+def claim(
+    store: Store,
+    host: str = HOST,
+    *,
+    customer_id: int = 1,
+    tag: str = "1",
+    default: bool = False,
+    from_domains: tuple[str, ...] = (),
+) -> bool:
+    return store.domains.claim(
+        host,
+        customer_id=customer_id,
+        target=f"t-{tag}.ct.example.net",
+        ownership=f"ct-verify={tag}",
+        delegation=f"{tag}.acme.ct.example.net",
+        who="ann",
+        now=NOW,
+        default=default,
+        from_domains=from_domains,
+    )
+
+
+def dns(store: Store, *, passed: bool = True, tag: str = "1") -> DomainState:
+    return store.domains.apply_dns(
+        HOST,
+        target=f"t-{tag}.ct.example.net",
+        passed=passed,
+        who="watch",
+        reasons=() if passed else ("TXT missing",),
+        now=NOW,
+    ).state
+
+
+def report(store: Store, *, route: Route | None = Route.CDN, blocks: bool = False) -> bool:
+    return store.domains.save_report(
+        HOST, REPORT, target="t-1.ct.example.net", route=route, blocks=blocks, now=NOW
+    )
+
+
+def apply(
+    store: Store, action: Action, *reasons: str, route: Route | None = None, now: datetime = NOW
+) -> Domain:
+    return store.domains.apply(HOST, Step(action, "ann", reasons, route), now)
+
+
+def enable(store: Store) -> None:
+    claim(store)
+    dns(store)
+    apply(store, Action.REQUEST_SSL, route=Route.CDN)
+    report(store)
+    apply(store, Action.APPROVE)
+
+
+def code(call: object) -> str:
+    with pytest.raises((StoreError, DomainError)) as refusal:
+        call()  # type: ignore[operator]
+    assert refusal.value.hint
+    return refusal.value.code
+
+
+def test_a_claim_is_stored_as_it_was_made(store: Store) -> None:
+    assert claim(store, default=True, from_domains=("acme.example", "acme.test", "acme.test"))
+    assert store.domains.get(HOST) == Domain(
+        host=HOST,
+        customer_id=1,
+        customer="acme",
+        state=DomainState.CLAIMED,
+        since=NOW,
+        reasons=("claimed",),
+        target="t-1.ct.example.net",
+        ownership="ct-verify=1",
+        delegation="1.acme.ct.example.net",
+        default=True,
+        from_domains=("acme.example", "acme.test"),
+        dns_valid=False,
+        route=None,
+        cdn="",
+        failures=0,
+        failing_since=None,
+        report=None,
+        report_at=None,
+        report_blocks=False,
+        claimed_at=NOW,
+    )
+    assert store.domains.get(HOST).branded() == BrandedDomain(
+        HOST, DomainState.CLAIMED, ("acme.example", "acme.test"), default=True
+    )
+    assert [each.value for each in store.domains.get(HOST).records()] == [
+        "t-1.ct.example.net",
+        "ct-verify=1",
+        "1.acme.ct.example.net",
+    ]
+
+
+def test_claiming_again_keeps_the_claim_and_takes_up_what_is_new(store: Store) -> None:
+    claim(store, from_domains=("acme.test",))
+    dns(store)
+    before = store.domains.get(HOST)
+    revision = store.certificates.revision()
+    assert not claim(store, tag="2")
+    assert store.domains.get(HOST) == before
+    assert not claim(store, tag="3", default=True, from_domains=("acme.org",))
+    after = store.domains.get(HOST)
+    assert (after.target, after.state) == (before.target, DomainState.DNS_VALID)
+    assert (after.default, after.from_domains) == (True, ("acme.org",))
+    assert store.certificates.revision() == revision
+    assert len(store.domains.history(HOST)) == 2
+
+
+def test_a_customer_has_several_domains_and_one_default(store: Store) -> None:
+    claim(store, default=True)
+    claim(store, OTHER, tag="2", default=True)
+    claim(store, "links.rival.example", tag="3", customer_id=2, default=True)
+    found = store.domains.of_customer(1)
+    assert [(each.host, each.default) for each in found] == [(OTHER, True), (HOST, False)]
+    assert [each.default for each in store.domains.of_customer(2)] == [True]
+    assert [each.host for each in store.domains.all()] == [OTHER, HOST, "links.rival.example"]
+    assert not claim(store, default=True)
+    assert not apply(store, Action.RELEASE).default
+    assert not any(each.default for each in store.domains.of_customer(1))
+
+
+def test_a_name_of_another_customer_cannot_be_claimed_before_or_after_release(
+    store: Store,
+) -> None:
+    claim(store)
+    before = store.domains.get(HOST)
+    assert code(lambda: claim(store, customer_id=2, tag="2", default=True)) == "domain-taken"
+    assert store.domains.get(HOST) == before
+    apply(store, Action.RELEASE)
+    assert code(lambda: claim(store, customer_id=2, tag="2")) == "domain-taken"
+    assert store.domains.hosts() == {HOST: 1, "t-1.ct.example.net": 1}
+
+
+def test_a_released_name_is_claimed_anew_with_everything_to_be_proven_again(store: Store) -> None:
+    enable(store)
+    store.domains.set_cdn(HOST, "cloudflare")
+    apply(store, Action.RELEASE)
+    assert claim(store, tag="2")
+    found = store.domains.get(HOST)
+    assert (found.state, found.dns_valid) == (DomainState.CLAIMED, False)
+    assert (found.target, found.ownership) == ("t-2.ct.example.net", "ct-verify=2")
+    assert (found.route, found.cdn, found.report, found.report_at) == (None, "", None, None)
+    # What was seen of the old claim proves nothing of the new one.
+    assert dns(store, tag="1") is DomainState.CLAIMED
+    assert not report(store, route=None)
+    assert dns(store, tag="2") is DomainState.DNS_VALID
+
+
+def test_links_of_every_target_there_ever_was_are_known(store: Store) -> None:
+    claim(store)
+    apply(store, Action.RELEASE)
+    claim(store, tag="2")
+    claim(store, "links.rival.example", tag="3", customer_id=2)
+    assert store.domains.hosts() == {
+        HOST: 1,
+        "t-1.ct.example.net": 1,
+        "t-2.ct.example.net": 1,
+        "links.rival.example": 2,
+        "t-3.ct.example.net": 2,
+    }
+
+
+@pytest.mark.parametrize(("host", "customer_id"), [(HOST, 1), ("links.rival.example", 2)])
+def test_a_target_is_never_used_again(store: Store, host: str, customer_id: int) -> None:
+    claim(store)
+    apply(store, Action.RELEASE)
+    again = code(lambda: claim(store, host, customer_id=customer_id, tag="1"))
+    assert again == "domain-target-used"
+    assert store.domains.get(HOST).state is DomainState.RELEASED
+
+
+def test_a_claim_for_a_customer_that_is_not_there_leaves_nothing(store: Store) -> None:
+    assert code(lambda: claim(store, customer_id=9)) == "store-refused"
+    assert store.domains.all() == []
+    assert store.domains.hosts() == {}
+
+
+def test_the_edge_is_told_of_each_new_host_and_of_nothing_else(store: Store) -> None:
+    begin = store.certificates.revision()
+    enable(store)
+    assert store.certificates.revision() == begin + 1
+    apply(store, Action.RELEASE)
+    assert store.certificates.revision() == begin + 1
+    claim(store, tag="2")
+    assert store.certificates.revision() == begin + 2
+    store.domains.set_cdn(HOST, "fastly")
+    assert store.certificates.revision() == begin + 3
+
+
+def test_every_step_is_on_record_with_who_when_and_why(store: Store) -> None:
+    enable(store)
+    apply(store, Action.DEGRADE, "expired", "502 from the CDN", now=NOW + HOUR)
+    apply(store, Action.RECOVER)
+    apply(store, Action.DISABLE_SSL, "moves house")
+    found = store.domains.history(HOST)
+    assert [
+        (each.action.value, each.before, each.after, each.who, each.reasons) for each in found
+    ] == [
+        ("claim", None, "claimed", "ann", ("claimed",)),
+        ("dns-passed", "claimed", "dns_valid", "watch", ("ownership and DNS checks pass",)),
+        ("request-ssl", "dns_valid", "ssl_requested", "ann", ("SSL requested, route cdn",)),
+        ("approve", "ssl_requested", "ssl_enabled", "ann", ("approved",)),
+        ("degrade", "ssl_enabled", "ssl_degraded", "ann", ("expired", "502 from the CDN")),
+        ("recover", "ssl_degraded", "ssl_enabled", "ann", ("the checks pass again",)),
+        ("disable-ssl", "ssl_enabled", "dns_valid", "ann", ("moves house",)),
+    ]
+    assert [each.at for each in found[3:6]] == [NOW, NOW + HOUR, NOW]
+    assert store.domains.history(OTHER) == []
+
+
+def test_a_refused_step_changes_nothing(store: Store) -> None:
+    claim(store)
+    before, steps = store.domains.get(HOST), store.domains.history(HOST)
+    assert code(lambda: apply(store, Action.APPROVE)) == "domain-action-refused"
+    assert (store.domains.get(HOST), store.domains.history(HOST)) == (before, steps)
+
+
+@pytest.mark.parametrize("action", [Action.CLAIM, Action.DNS_PASSED])
+def test_a_proof_is_not_taken_as_a_plain_step(store: Store, action: Action) -> None:
+    claim(store)
+    with pytest.raises(ValueError, match="claim"):
+        apply(store, action)
+
+
+def test_dns_that_fails_takes_a_waiting_request_back_and_the_reason_is_kept(store: Store) -> None:
+    claim(store)
+    assert dns(store) is DomainState.DNS_VALID
+    assert store.domains.get(HOST).dns_valid
+    assert dns(store) is DomainState.DNS_VALID
+    apply(store, Action.REQUEST_SSL, route=Route.PROXY)
+    assert store.domains.get(HOST).dns_valid
+    assert dns(store, passed=False) is DomainState.CLAIMED
+    found = store.domains.get(HOST)
+    assert (found.dns_valid, found.reasons, found.route) == (False, ("TXT missing",), Route.PROXY)
+    assert len(store.domains.history(HOST)) == 4
+
+
+def test_a_rejected_domain_keeps_its_dns_and_may_ask_again(store: Store) -> None:
+    claim(store)
+    dns(store)
+    apply(store, Action.REQUEST_SSL, route=Route.CDN)
+    found = apply(store, Action.REJECT, "clicks are cached")
+    assert (found.dns_valid, found.reasons) == (True, ("clicks are cached",))
+    assert apply(store, Action.REQUEST_SSL, route=Route.ACME).route is Route.ACME
+
+
+def test_broken_ssl_that_is_disabled_has_its_dns_to_prove_again(store: Store) -> None:
+    enable(store)
+    apply(store, Action.DEGRADE, "gone")
+    found = apply(store, Action.DISABLE_SSL, "gone for good")
+    assert (found.state, found.dns_valid) == (DomainState.CLAIMED, False)
+
+
+def test_ssl_is_approved_only_on_a_report_of_this_route(store: Store) -> None:
+    claim(store)
+    dns(store)
+    assert report(store, route=None)
+    apply(store, Action.REQUEST_SSL, route=Route.CDN)
+
+    def approve() -> Domain:
+        return apply(store, Action.APPROVE)
+
+    assert code(approve) == "domain-report-missing"
+    assert not report(store, route=Route.PROXY)
+    assert code(approve) == "domain-report-missing"
+    assert report(store, blocks=True)
+    assert code(approve) == "domain-report-blocks"
+    assert report(store)
+    late = NOW + 25 * HOUR
+    assert code(lambda: apply(store, Action.APPROVE, now=late)) == "domain-report-old"
+    assert apply(store, Action.APPROVE).state is DomainState.SSL_ENABLED
+    found = store.domains.get(HOST)
+    assert (found.report, found.report_at, found.report_blocks) == (REPORT, NOW, False)
+
+
+def test_another_route_needs_another_report_and_the_same_does_not(store: Store) -> None:
+    enable(store)
+    apply(store, Action.DISABLE_SSL, "a try")
+    assert apply(store, Action.REQUEST_SSL, route=Route.CDN).report_at == NOW
+    apply(store, Action.DISABLE_SSL, "another")
+    assert apply(store, Action.REQUEST_SSL, route=Route.PROXY).report_at is None
+
+
+def test_the_watch_counts_failures_in_a_row(store: Store) -> None:
+    claim(store)
+    store.domains.count(HOST, passed=False, now=NOW)
+    found = store.domains.count(HOST, passed=False, now=NOW + HOUR)
+    assert (found.failures, found.failing_since) == (2, NOW)
+    found = store.domains.count(HOST, passed=True, now=NOW + 2 * HOUR)
+    assert (found.failures, found.failing_since) == (0, None)
+    found = store.domains.count(HOST, passed=False, now=NOW + 3 * HOUR)
+    assert (found.failures, found.failing_since) == (1, NOW + 3 * HOUR)
+
+
+def test_the_queue_is_what_waits_the_longest_first(store: Store) -> None:
+    claim(store, OTHER, tag="0")
+    claim(store)
+    claim(store, "x.acme.example", tag="2")
+    for host, tag, hours in ((OTHER, "0", 2), (HOST, "1", 1)):
+        store.domains.apply_dns(
+            host, target=f"t-{tag}.ct.example.net", passed=True, who="watch", now=NOW
+        )
+        step = Step(Action.REQUEST_SSL, "ann", route=Route.CDN)
+        store.domains.apply(host, step, NOW + hours * HOUR)
+    assert [each.host for each in store.domains.queue()] == [HOST, OTHER]
+
+
+def test_what_is_not_claimed_is_told(store: Store) -> None:
+    domains = store.domains
+    for call in (
+        lambda: domains.get(HOST),
+        lambda: apply(store, Action.RELEASE),
+        lambda: dns(store),
+        lambda: domains.set_cdn(HOST, "fastly"),
+        lambda: domains.count(HOST, passed=True, now=NOW),
+    ):
+        assert code(call) == "domain-missing"
+    assert not report(store)
+
+
+def test_of_customers_who_claim_a_name_at_once_one_gets_it(url: str, store: Store) -> None:
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, url, customer, tag],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for customer, tag in (("1", "a"), ("2", "b"), ("1", "c"), ("2", "d"))
+    ]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    said = [run.communicate(timeout=30)[0].strip() for run in runs]
+    winner = store.domains.get(HOST).customer_id
+    assert sorted(said) == ["domain-taken", "domain-taken", "had", "new"]
+    mine = (0, 2) if winner == 1 else (1, 3)
+    assert {said[number] for number in mine} == {"had", "new"}
+    assert len(store.domains.hosts()) == 2
