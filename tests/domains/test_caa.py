@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkseal.certificates.caa import (
+from linkseal.domains.caa import (
     CAAAnswer,
     CAAOutcome,
     CAARecord,

@@ -28,9 +28,9 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.TXT import TXT
 
-from linkseal.certificates.caa import CAAAnswer, CAARecord
 from linkseal.certificates.dns_update import ask, name_text, parse_name, plain_name, reason
 from linkseal.config import Address
+from linkseal.domains.caa import CAAAnswer, CAARecord
 from linkseal.errors import CertificateError
 
 __all__ = [

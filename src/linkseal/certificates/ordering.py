@@ -32,7 +32,6 @@ from linkseal.certificates.authority import (
     new_csr,
     new_key,
 )
-from linkseal.certificates.caa import IssuerIdentity
 from linkseal.certificates.dns01 import (
     DNSProvider,
     Resolver,
@@ -62,6 +61,7 @@ from linkseal.certificates.schedule import (
     try_again_after,
 )
 from linkseal.config import ACMEConfig, IssuerConfig
+from linkseal.domains.caa import IssuerIdentity
 from linkseal.errors import CertificateError, LinksealError
 from linkseal.store import CertificateName, Challenge, Store, StoredCertificate
 from linkseal.vault import Vault

@@ -15,8 +15,8 @@ from typing import Final
 
 from linkseal.certificates.advice import understand
 from linkseal.certificates.authority import OrderError
-from linkseal.certificates.caa import CAAOutcome, IssuerIdentity, judge_caa, names_to_ask
 from linkseal.certificates.dns01 import Resolver
+from linkseal.domains.caa import CAAOutcome, IssuerIdentity, judge_caa, names_to_ask
 from linkseal.errors import CertificateError
 
 PATH: Final = "/.well-known/acme-challenge/"
