@@ -462,3 +462,35 @@ def test_a_database_that_cannot_be_used_is_told_to_the_process(bench: Bench) -> 
     name = bench.work()
     with Store.open("sqlite://", migrate=False) as empty, pytest.raises(StoreError):
         Ordering(bench.ordering()._config, empty, VAULT, None, "one").work(name)
+
+
+def test_an_account_the_ca_has_forgotten_is_made_anew(bench: Bench) -> None:
+    bench.work()
+    bench.ca._accounts.clear()
+    bench.renew()
+    assert problem(bench.work()) == "accountDoesNotExist"
+    assert bench.work().problem is None
+    made = [each for each in bench.ca.requests if each.path == "/new-account"]
+    assert len(made) == 2
+
+
+def test_caa_that_forbids_one_ca_lets_the_next_be_asked_and_all_is_on_record(
+    bench: Bench,
+) -> None:
+    gone = IssuerConfig(directory="http://127.0.0.1:9/directory")
+    bench.ca.fail_with(500, None, "/new-order", times=9)
+    bench.work(ordering=bench.ordering(gone, IssuerConfig(directory=bench.ca.url)))
+    what = [(each.what, each.detail.get("type")) for each in bench.store.certificates.history(NAME)]
+    assert what[1:] == [("refused", "unreachable"), ("failed", "serverInternal")]
+    quick = bench.ordering(IssuerConfig(directory=bench.ca.url), gone)
+    quick.answer_seconds = 0.5
+    bench.work("forbidden.acme.example", quick)
+    history = bench.store.certificates.history("forbidden.acme.example")
+    assert [each.detail.get("type") for each in history[1:]] == ["caa", "unreachable"]
+
+
+def test_two_key_types_count_as_two_certificates(bench: Bench) -> None:
+    both = bench.ordering(kinds=("p256", "rsa2048"))
+    bench.work(ordering=both)
+    (spent,) = both._spent().values()
+    assert sorted(each.what for each in spent) == ["certificate"] * 2 + ["order"] * 2

@@ -13,6 +13,7 @@ from linkseal.certificates.schedule import (
     Counted,
     Life,
     Limit,
+    Spending,
     Spent,
     State,
     Window,
@@ -93,15 +94,15 @@ def test_tries_are_a_minute_to_six_hours_apart_and_never_closer_than_before(
 
 
 def spent(
-    hours_ago: float, name: str = "a.acme.example", *, failed: bool = False, issued: bool = True
+    hours_ago: float, name: str = "a.acme.example", what: Spending = Spending.CERTIFICATE
 ) -> Spent:
     domain = ".".join(name.split(".")[-2:])
-    at = NOW - timedelta(hours=hours_ago)
-    return Spent(at, name, domain, failed=failed, issued=issued and not failed)
+    return Spent(NOW - timedelta(hours=hours_ago), name, domain, what)
 
 
 def test_limits_count_what_they_are_about() -> None:
     few = [
+        Limit(Counted.ORDERS, 3, timedelta(hours=3)),
         Limit(Counted.NAME, 2, timedelta(days=7)),
         Limit(Counted.DOMAIN, 3, timedelta(days=7)),
         Limit(Counted.FAILURES, 1, timedelta(hours=1)),
@@ -111,19 +112,26 @@ def test_limits_count_what_they_are_about() -> None:
         found = must_wait(name, "acme.example", what, NOW, few)
         return found.until - NOW if found else None
 
-    assert wait("a.acme.example", spent(1), spent(2, issued=False)) is None
+    def order(hours_ago: float) -> Spent:
+        return spent(hours_ago, "x.other.example", Spending.ORDER)
+
+    def failure(hours_ago: float) -> Spent:
+        return spent(hours_ago, what=Spending.FAILURE)
+
+    assert wait("a.acme.example", spent(1), order(2)) is None
     assert wait("a.acme.example", spent(1), spent(24)) == timedelta(days=6)
     assert wait("b.acme.example", spent(1), spent(24)) is None
     assert wait("b.acme.example", spent(1), spent(2), spent(24)) == timedelta(days=6)
     assert wait("b.acme.example", spent(1), spent(2), spent(24 * 8)) is None
-    assert wait("a.acme.example", spent(0.25, failed=True)) == timedelta(minutes=45)
-    assert wait("a.acme.example", spent(1.5, failed=True)) is None
-    assert wait("b.acme.example", spent(0.25, failed=True)) is None
+    assert wait("a.acme.example", failure(0.25)) == timedelta(minutes=45)
+    assert wait("a.acme.example", failure(1.5)) is None
+    assert wait("b.acme.example", failure(0.25)) is None
+    assert wait("a.acme.example", order(1), order(2), spent(1, "b.acme.example")) is None
+    assert wait("a.acme.example", order(1), order(2), order(2.5)) == timedelta(minutes=30)
 
 
 def test_a_wait_says_until_when_and_why() -> None:
-    used_up = [spent(0.1 * turn, f"n{turn}.other.example", issued=False) for turn in range(270)]
-    used_up = [Spent(NOW, each.name, each.domain, failed=False, issued=False) for each in used_up]
+    used_up = [spent(0, f"n{turn}.other.example", Spending.ORDER) for turn in range(270)]
     found = must_wait("a.acme.example", "acme.example", used_up, NOW)
     assert str(found) == (
         "waiting until 2026-11-24 11:00 UTC: the CA allows few orders (270 in 3 h are used up)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -76,7 +77,7 @@ class Client:
         with pytest.raises(ssl.SSLWantReadError):
             client.do_handshake()
         hello = to_server.read()
-        chosen = self._tls.choose(hello)
+        chosen, _ = self._tls.choose(hello)
         assert chosen is not None
         to_server.write(hello)
         server = chosen.wrap_bio(to_server, to_client, server_side=True)
@@ -255,3 +256,19 @@ def test_a_ca_is_answered_on_any_name_by_token(
     assert edge.get("/.well-known/acme-challenge/tok-2", "new.acme.example").status == 421
     assert edge.get("/.well-known/acme-challenge/tok-2", SHARED).status == 404
     assert edge.hits() == []
+
+
+def test_a_certificate_just_replaced_can_still_be_read(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    """Workers may serve by the snapshot before for a moment, however old the file is."""
+    files = files_in(tmp_path)
+    old, new = (certificate(files, authority, BRANDED).files[0] for _ in range(2))
+    path = tmp_path / "edge.certificates" / old
+    os.utime(path, (0, 0))
+    files.sweep({old})
+    files.sweep({new})
+    assert files.load(old)
+    os.utime(path, (0, 0))
+    files.sweep({new})
+    assert not path.exists()

@@ -391,7 +391,11 @@ def test_a_certificate_comes_back_and_settles_its_name(store: Store) -> None:
     assert (name.due_at, name.renewal) == (due_at, {"id": "r"})
     entry = held.history()[-1]
     assert (entry.what, entry.at) == ("issued", NOW + MINUTE)
-    assert entry.detail == {"issuer": given.issuer, "ends_at": "2027-02-22T08:00:00+00:00"}
+    assert entry.detail == {
+        "issuer": given.issuer,
+        "ends_at": "2027-02-22T08:00:00+00:00",
+        "certificates": "1",
+    }
 
 
 def test_new_certificates_take_the_place_of_all_before(store: Store) -> None:

@@ -179,7 +179,6 @@ def test_list_and_show_say_where_a_domain_is(desk: Desk) -> None:
     desk.refused("domain-name", "show", "nonsense")
 
 
-@pytest.mark.xfail(strict=True, reason="the configuration does not know LINKSEAL_USER yet")
 def test_who_can_be_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKSEAL_USER", "ann")
     desk.said("add", HOST, "--customer", "acme")

@@ -109,7 +109,7 @@ _ADVICE: Final[dict[str, tuple[Whose, str]]] = {
     "badCSR": (Whose.OURS, "the CA refuses the key or the name: try another acme.key_types"),
     "badPublicKey": (
         Whose.OURS,
-        "the CA refuses the account's key: remove the account, it is made anew",
+        "the CA refuses the account's key: the account is made anew",
     ),
     "invalidContact": (Whose.OURS, "the CA refuses acme.email: give one that can get mail"),
     "unsupportedContact": (Whose.OURS, "the CA refuses acme.email: give one that can get mail"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -53,6 +54,7 @@ from linkseal.certificates.schedule import (
     ASK_WINDOW_EVERY,
     LONGEST_SPAN,
     Life,
+    Spending,
     Spent,
     Wait,
     Window,
@@ -70,6 +72,16 @@ LEASE: Final = timedelta(seconds=60)
 """How long a name stays its worker's after the worker was last heard of."""
 _CHALLENGE_LIFE: Final = timedelta(hours=1)
 _SKEW: Final = timedelta(minutes=5)
+_SPENDING: Final = {
+    "ordered": Spending.ORDER,
+    "issued": Spending.CERTIFICATE,
+    "failed": Spending.FAILURE,
+    "refused": Spending.FAILURE,
+}
+"""What entries of the history count as."""
+_NO_PREDECESSOR: Final = frozenset({"alreadyReplaced", "unauthorized", "malformed"})
+"""Problems of an order with ``replaces`` (RFC 9773 §5) that another without it may not have."""
+_ACCOUNT_LOST: Final = frozenset({"accountDoesNotExist", "badPublicKey"})
 _PASSING: Final = frozenset({"unreachable", "orderNotReady", "serverInternal", "badNonce"})
 """Problems after which an order may still come to something."""
 
@@ -114,6 +126,7 @@ class Ordering:
         self._store = store
         self._vault = vault
         self._provider = provider
+        self._registering = threading.Lock()
         self._suffixes = PublicSuffixList()
         self._resolver = Resolver(
             nameservers=tuple((each.host, each.port) for each in config.resolvers),
@@ -238,10 +251,15 @@ class Ordering:
                 return issuer.directory, self._issue(name, authority, (), in_use)
             except OrderError as error:
                 metrics.ORDERS.labels(issuer.directory, "failed").inc()
-                refusals.append(error)
-                if error.problem.whose is Whose.NAME:
+                if error.problem.type in _ACCOUNT_LOST:
+                    self._store.acme.forget_account(issuer.directory)
+                # What is wrong with a name is so for every CA, but CAA may allow the next.
+                if error.problem.whose is Whose.NAME and error.problem.type != "caa":
                     raise
-                log.warning("a CA failed", issuer=issuer.directory, error=error.message)
+                refusals.append(error)
+        for refusal in refusals[:-1]:
+            log.warning("a CA failed", name=name.name, error=refusal.message)
+            self._store.certificates.note(name.name, _now(), "refused", _detail(refusal.problem))
         if refusals:
             raise refusals[-1]
         raise _Waiting(min(waits, key=lambda wait: wait.until))
@@ -290,7 +308,8 @@ class Ordering:
             try:
                 order = authority.order(flight.csr, replaced)
             except OrderError as error:
-                if error.problem.type != "alreadyReplaced":
+                # A predecessor the CA does not take must not stand in the way of its successor.
+                if replaced is None or error.problem.type not in _NO_PREDECESSOR:
                     raise
                 order = authority.order(flight.csr, None)
             flight = replace(flight, url=str(order.uri))
@@ -370,7 +389,7 @@ class Ordering:
         due_at = now + try_again_after(failures, random.random())  # noqa: S311 - spreads tries
         if error.retry_after is not None:
             due_at = max(due_at, min(error.retry_after, now + timedelta(days=1)))
-        detail = {key: str(value) for key, value in asdict(problem).items()}
+        detail = _detail(problem)
         log.error(
             "no certificate", name=name.name, again_at=due_at.isoformat("T", "seconds"), **detail
         )
@@ -454,22 +473,28 @@ class Ordering:
 
     def _authority(self, issuer: IssuerConfig) -> Authority:
         """Return a CA with our account there, registered when there is none yet."""
+        url, sealed = self._store.acme.account(issuer.directory) or ("", b"")
+        if not url:
+            # One at a time: two would make two accounts, and lose the key of one.
+            with self._registering:
+                return self._register(issuer)
+        authority = Authority(issuer, self._vault.open(sealed, ACCOUNT_KEY))
+        authority.use_account(url)
+        return authority
+
+    def _register(self, issuer: IssuerConfig) -> Authority:
         accounts = self._store.acme
         kept = accounts.account(issuer.directory)
         if kept is None:
             # Kept before it is registered: a key that the CA knows must not be lost.
-            accounts.put_account(
-                issuer.directory, "", self._vault.seal(new_account_key(), ACCOUNT_KEY)
-            )
-            kept = accounts.account(issuer.directory)
-            assert kept is not None
+            kept = "", self._vault.seal(new_account_key(), ACCOUNT_KEY)
+            accounts.put_account(issuer.directory, *kept)
         url, sealed = kept
         authority = Authority(issuer, self._vault.open(sealed, ACCOUNT_KEY))
         if url:
             authority.use_account(url)
         else:
-            url = authority.register(self._config.email)
-            accounts.put_account(issuer.directory, url, sealed)
+            accounts.put_account(issuer.directory, authority.register(self._config.email), sealed)
         return authority
 
     def _wait(self, name: CertificateName, spent: list[Spent]) -> Wait | None:
@@ -483,16 +508,15 @@ class Ordering:
         """Return what counts against each CA's limits, out of the history."""
         found: dict[str, list[Spent]] = {}
         for entry in self._store.certificates.history(since=_now() - LONGEST_SPAN):
-            if entry.what in {"ordered", "issued", "failed"} and entry.detail.get("issuer"):
-                found.setdefault(entry.detail["issuer"], []).append(
-                    Spent(
-                        at=entry.at,
-                        name=entry.name,
-                        domain=self._domain(entry.name),
-                        failed=entry.what == "failed" and entry.detail.get("whose") == Whose.NAME,
-                        issued=entry.what == "issued",
-                    )
-                )
+            what = _SPENDING.get(entry.what)
+            if what is None or not entry.detail.get("issuer"):
+                continue
+            if what is Spending.FAILURE and entry.detail.get("whose") != Whose.NAME:
+                continue
+            spent = Spent(entry.at, entry.name, self._domain(entry.name), what)
+            # Of each key type there is one, and a CA counts every one.
+            count = int(entry.detail.get("certificates", "1"))
+            found.setdefault(entry.detail["issuer"], []).extend([spent] * count)
         return found
 
     def _settle(
@@ -509,6 +533,10 @@ def _quietly(withdraw: object, owner: str, answer: str) -> None:
         withdraw(owner, answer)  # type: ignore[operator]
     except LinksealError as error:
         log.warning("challenge not withdrawn", at=owner, error=error.message)
+
+
+def _detail(problem: Problem) -> dict[str, str]:
+    return {key: str(value) for key, value in asdict(problem).items()}
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -142,23 +142,29 @@ LIMITS: Final = (
 LONGEST_SPAN: Final = max(limit.span for limit in LIMITS)
 
 
+class Spending(enum.StrEnum):
+    """What counts against a CA's limits."""
+
+    ORDER = "order"
+    CERTIFICATE = "certificate"
+    FAILURE = "failure"
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """One thing that counts against a CA's limits.
+    """One thing that counts.
 
     Attributes:
         at: When.
         name: The certificate's name.
         domain: Its registered domain.
-        failed: Whether it was a failed validation; else it was an order.
-        issued: Whether a certificate came of the order.
+        what: An order, a certificate that came of one, or a failed validation.
     """
 
     at: datetime
     name: str
     domain: str
-    failed: bool
-    issued: bool
+    what: Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +210,12 @@ def must_wait(
 
 
 def _counts(spent: Spent, counted: Counted, name: str, domain: str) -> bool:
-    if counted is Counted.FAILURES:
-        return spent.failed and spent.name == name
-    if spent.failed:
-        return False
     if counted is Counted.ORDERS:
-        return True
+        return spent.what is Spending.ORDER
     if counted is Counted.DOMAIN:
-        return spent.issued and spent.domain == domain
-    return spent.issued and spent.name == name
+        return spent.what is Spending.CERTIFICATE and spent.domain == domain
+    wanted = Spending.FAILURE if counted is Counted.FAILURES else Spending.CERTIFICATE
+    return spent.what is wanted and spent.name == name
 
 
 def warning(end: datetime, now: datetime) -> int | None:

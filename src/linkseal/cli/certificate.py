@@ -16,7 +16,6 @@ from linkseal.certificates.held import (
     standings,
     to_store,
 )
-from linkseal.certificates.ordering import Ordering
 from linkseal.certificates.schedule import State
 from linkseal.cli.context import config, store
 from linkseal.cli.following import follow, standing_of, tell, warn
@@ -283,6 +282,9 @@ def revoke(
         if not yes:
             question = f"Revoke {len(found.in_use)} certificate(s) of {name}?"
             typer.confirm(question, abort=True, err=True)
+        # With it come the metrics, which a service imports once it has said where they go.
+        from linkseal.certificates.ordering import Ordering  # noqa: PLC0415
+
         ordering = Ordering(settings.acme, opened, datadir.open_vault(settings), None, "")
         for each in found.in_use:
             if each.issuer != UPLOADED:

@@ -23,13 +23,17 @@ _IN_OUR_WORDS = {
 }
 
 
+_OTHERS = frozenset({"LINKSEAL_CONFIG", "LINKSEAL_USER"})
+"""Variables of ours that are no config keys: which file, and who an operator is."""
+
+
 def refuse_unknown_environment(env: Mapping[str, str]) -> None:
     """Refuse variables that look like overrides but name no key.
 
     Raises:
         ConfigError: ``config-unknown-key``.
     """
-    known = {environment_name(key) for key in [*_names(), *tables()]} | {"LINKSEAL_CONFIG"}
+    known = {environment_name(key) for key in [*_names(), *tables()]} | _OTHERS
     unknown = sorted(name for name in env if name.startswith(ENV_PREFIX) and name not in known)
     if not unknown:
         return

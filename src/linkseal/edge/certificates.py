@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -76,11 +77,16 @@ class CertificateFiles:
         return file.chain + b"\n" + file.key
 
     def sweep(self, used: Collection[str]) -> None:
-        """Delete what nothing names, and has not for a while."""
+        """Delete what nothing names, and has not for a while.
+
+        A file's time is when it was last named.
+        """
         old = time.time() - SWEEP_AFTER
         with contextlib.suppress(FileNotFoundError):
             for path in self._directory.iterdir():
-                if path.name not in used and path.stat().st_mtime < old:
+                if path.name in used:
+                    os.utime(path)
+                elif path.stat().st_mtime < old:
                     path.unlink(missing_ok=True)
 
 

@@ -206,7 +206,11 @@ class Certificates:
                     )
                 )
             ends = min(each.ends_at for each in new)
-            detail = {"issuer": new[0].issuer, "ends_at": ends.isoformat(timespec="seconds")}
+            detail = {
+                "issuer": new[0].issuer,
+                "ends_at": ends.isoformat(timespec="seconds"),
+                "certificates": str(len(new)),
+            }
             _note(connection, name, now, what, detail)
             bump(connection)
             return True
