@@ -1,0 +1,232 @@
+"""Checks of the way of a request and of redirects: does a click reach us and come back. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from linkseal.domains.checks.looking import (
+    REDIRECTS,
+    bare_host,
+    is_acme,
+    is_challenged,
+    is_https,
+    is_our_redirect,
+    line,
+    secure,
+    server_of,
+    split_url,
+    turns_back,
+)
+from linkseal.domains.checks.model import (
+    BLOCKS,
+    WARNS,
+    Finding,
+    Passed,
+    Problem,
+    Skipped,
+    View,
+    check,
+)
+from linkseal.domains.observation import Exchange
+
+_KEPT = frozenset({301, 302, 307, 308})
+_MAX_REDIRECTS = 2
+
+
+@check(
+    "HTTP-01",
+    "Port 80",
+    severity=WARNS,
+    every=timedelta(hours=1),
+    why="Links in mail you sent before SSL was enabled begin with http, and must go on working.",
+    messages={"broken": "Old http links break: port 80 {symptom}."},
+)
+def port_80(view: View) -> Finding:
+    """Http reaches us, or is redirected to the same URL on https."""
+    seen = view.seen
+    plain = [each for each in seen.exchanges if not is_https(each) and not is_acme(each)]
+    closed = [each for each in seen.reached if each.port == 80 and each.error]
+    if not plain and closed:
+        symptom = f"does not answer ({closed[0].error})"
+        lines = [f"{each.address} port 80: {each.error}" for each in closed]
+        return Problem("broken", symptom, "an answer", {"symptom": symptom}, lines)
+    if not plain:
+        return Skipped("nothing was asked over http")
+    lines = [line(each) for each in plain]
+    for each in plain:
+        symptom = _symptom(each)
+        if symptom:
+            expected = "our answer, or 301 to the same URL on https"
+            return Problem("broken", symptom, expected, {"symptom": symptom}, lines)
+    redirected = any(each.echo is None for each in plain)
+    return Passed("redirected to https" if redirected else "answered by us", lines)
+
+
+def _symptom(exchange: Exchange) -> str:
+    if exchange.echo is not None or is_our_redirect(exchange):
+        return ""
+    if not exchange.status:
+        return f"does not answer ({exchange.error or 'no answer'})"
+    location = exchange.headers.get("location", "")
+    if exchange.status not in REDIRECTS:
+        return f"answers {exchange.status}"
+    _, host, target = split_url(exchange.url)
+    scheme, there, path = split_url(location)
+    if scheme == "https" and bare_host(there) == bare_host(host) and path == target:
+        return "" if exchange.status in _KEPT else f"redirects with {exchange.status}"
+    return f"redirects to {location}"
+
+
+@check(
+    "HTTP-02",
+    "Challenge",
+    severity=BLOCKS,
+    every=timedelta(minutes=1),
+    why="It shows that a click on your name arrives at our servers and nowhere else.",
+    messages={
+        "elsewhere": "Request did not reach us: got {status} from {server}.",
+        "silent": "Request did not reach us: {address} gives no answer ({error}).",
+    },
+)
+def challenge(view: View) -> Finding:
+    """Through every address that answers, the signed answer of our edge comes back."""
+    found = secure(view)
+    if not found:
+        return Skipped("nothing was asked over https")
+    if not any(each.status for each in found) and _tls_fails(view):
+        return Skipped("no TLS connection could be made, which TLS-01 judges")
+    by_address: dict[str, list[Exchange]] = {}
+    for each in found:
+        by_address.setdefault(each.address, []).append(each)
+    lines: list[str] = []
+    reasons: list[str] = []
+    for address, exchanges in by_address.items():
+        lines.append(line(exchanges[0]))
+        if any(each.echo or is_our_redirect(each) for each in exchanges):
+            continue
+        if any(turns_back(each) for each in exchanges) or _circle(exchanges):
+            reasons.append("the redirects run in a circle, which HTTP-13 judges")
+            continue
+        if any(map(is_challenged, exchanges)):
+            reasons.append("a bot challenge is in the way, which HTTP-12 judges")
+            continue
+        answered = next((each for each in exchanges if each.status), None)
+        if answered is None:
+            error = exchanges[0].error or "nothing"
+            values: dict[str, object] = {"address": address, "error": error}
+            return Problem("silent", error, "our signed answer", values, lines)
+        status, server = answered.status, server_of(answered)
+        values = {"status": status, "server": server}
+        return Problem("elsewhere", f"{status} from {server}", "our signed answer", values, lines)
+    if reasons:
+        return Skipped(reasons[0])
+    return Passed(f"our signed answer through {', '.join(by_address)}", lines)
+
+
+def _tls_fails(view: View) -> bool:
+    shakes = view.seen.handshakes
+    refused = [each for each in view.seen.reached if each.port == 443]
+    return (bool(shakes) and all(each.error for each in shakes)) or (
+        not shakes and bool(refused) and all(each.error for each in refused)
+    )
+
+
+@check(
+    "HTTP-05",
+    "Redirect",
+    severity=BLOCKS,
+    every=timedelta(minutes=5),
+    why="A click is a redirect: it must reach the recipient's browser exactly as we send it.",
+    messages={
+        "followed": "{cdn} followed our redirect: the answer is {status}, not 302.",
+        "rewritten": "{cdn} rewrote our redirect ({loc}).",
+        "status": "Our redirect arrives with status {status}, not 302.",
+        "lost": "Our redirect does not arrive: got {status} from {server}.",
+    },
+)
+def redirect(view: View) -> Finding:
+    """The 302 arrives with its Location unchanged."""
+    found = [
+        each
+        for each in secure(view)
+        if each.expected_location and each.status and not is_challenged(each)
+    ]
+    judged = [each for each in found if not turns_back(each)]
+    if not judged:
+        return Skipped("no redirect was asked for, or none was answered")
+    if not any(each.echo or is_our_redirect(each) for each in secure(view)):
+        return Skipped("no request reached us")
+    lines = [f"{line(each)} {each.headers.get('location', '')}".strip() for each in judged]
+    for each in judged:
+        location = each.headers.get("location", "")
+        values = {
+            "cdn": "Your server" if view.cdn is None else view.cdn.name,
+            "status": each.status,
+            "loc": location or "no Location",
+            "server": server_of(each),
+        }
+        if each.status not in REDIRECTS:
+            shape = "followed" if each.status < 400 else "lost"
+        elif location != each.expected_location:
+            shape = "rewritten"
+        elif each.status != 302:
+            shape = "status"
+        else:
+            continue
+        seen = f"{each.status} {location}".strip()
+        return Problem(shape, seen, f"302 {each.expected_location}", values, lines)
+    return Passed("302 with its Location unchanged", lines)
+
+
+@check(
+    "HTTP-13",
+    "Loops",
+    severity=BLOCKS,
+    every=timedelta(minutes=5),
+    why="A browser that is sent in a circle gives up and shows an error.",
+    messages={
+        "loop": "Redirect loop (Flexible SSL?): {url} leads to {loc}.",
+        "long": "More than {most} redirects before an answer: the last leads to {loc}.",
+    },
+)
+def loops(view: View) -> Finding:
+    """At most two redirects lie before our answer, and none leads back."""
+    found = [each for each in view.seen.exchanges if not is_acme(each) and each.status]
+    if not found:
+        return Skipped("nothing was answered")
+    back = next((each for each in found if turns_back(each)), None)
+    if back is not None:
+        return _loop("loop", back, [back])
+    walked = _circle(found)
+    if walked:
+        shape = "long" if len({each.url for each in walked}) == len(walked) else "loop"
+        return _loop(shape, walked[-1], walked)
+    return Passed("no redirect leads back")
+
+
+def _circle(exchanges: list[Exchange]) -> list[Exchange]:
+    """Return the redirects walked where they lead back or are too many; else nothing."""
+    following = {
+        each.url: each
+        for each in exchanges
+        if each.status in REDIRECTS and not is_our_redirect(each) and not each.expected_location
+    }
+    for start in following.values():
+        walked = [start]
+        while True:
+            after = following.get(walked[-1].headers.get("location", ""))
+            if after is None:
+                break
+            if after in walked:
+                return [*walked, after]
+            walked.append(after)
+        if len(walked) > _MAX_REDIRECTS:
+            return walked
+    return []
+
+
+def _loop(shape: str, last: Exchange, walked: list[Exchange]) -> Problem:
+    location = last.headers.get("location", "")
+    values = {"url": last.url, "loc": location, "most": _MAX_REDIRECTS}
+    lines = [f"{line(each)} {each.headers.get('location', '')}" for each in walked]
+    return Problem(shape, location, f"at most {_MAX_REDIRECTS} redirects", values, lines)

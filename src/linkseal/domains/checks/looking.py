@@ -1,0 +1,170 @@
+"""Reading an observation: the questions that several checks ask of it. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from linkseal.domains.checks.model import View
+from linkseal.domains.observation import Answer, Echo, Exchange, Observation
+
+PROBE_PATH: Final = "/.well-known/ct-probe/"
+CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CHALLENGE_STATUSES: Final = frozenset({403, 429, 503})
+_CHALLENGE_HEADERS: Final = ("cf-mitigated", "x-datadome", "x-amzn-waf-action", "x-px-block")
+_CHALLENGE_MARKS: Final = (b"captcha", b"/cdn-cgi/challenge-platform", b"_incapsula_resource")
+
+
+def answers(seen: Observation, name: str, *types: str) -> list[Answer]:
+    """Return what DNS said of a name, without the answers that were not checked (CD=1)."""
+    return [
+        each for each in seen.dns if each.name == name and each.type in types and not each.unchecked
+    ]
+
+
+def addresses(seen: Observation) -> list[str]:
+    """Return what the host resolves to, as any server said, each once."""
+    found = (value for each in answers(seen, seen.host, "A", "AAAA") for value in each.values)
+    return list(dict.fromkeys(found))
+
+
+def chain_end(seen: Observation) -> str:
+    """Return the last name of the CNAME chain; empty without a CNAME."""
+    return next((hop.target for hop in reversed(seen.chain) if hop.target), "")
+
+
+def failure(answer: Answer) -> str:
+    """Return why an answer cannot be believed; empty for NOERROR and NXDOMAIN."""
+    if answer.error:
+        return answer.error
+    return "" if answer.rcode in {"NOERROR", "NXDOMAIN"} else answer.rcode or "no answer"
+
+
+def is_bogus(seen: Observation) -> bool:
+    """Whether a server refuses the host only because DNSSEC fails: with CD=1 it answers."""
+    checked = [each for each in answers(seen, seen.host, "A", "AAAA") if not each.authoritative]
+    unchecked = [each for each in seen.dns if each.name == seen.host and each.unchecked]
+    return any(each.rcode == "SERVFAIL" for each in checked) and any(
+        each.rcode in {"NOERROR", "NXDOMAIN"} for each in unchecked
+    )
+
+
+def is_https(exchange: Exchange) -> bool:
+    """Whether the request went over TLS."""
+    return exchange.url.lower().startswith("https://")
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """Return scheme, host with port (both lower case), and the request target, byte for byte.
+
+    Not ``urlsplit``: it decodes, strips and raises, and targets are compared byte for byte.
+    """
+    scheme, _, rest = url.partition("://")
+    ends = [place for place in (rest.find(mark) for mark in "/?#") if place >= 0]
+    end = min(ends, default=len(rest))
+    target = rest[end:].partition("#")[0]
+    if not target.startswith("/"):
+        target = f"/{target}"
+    return scheme.lower(), rest[:end].lower(), target
+
+
+def bare_host(authority: str) -> str:
+    """Return a Host field's name: lower case, without its port or last dot."""
+    host = authority.lower()
+    if not host.endswith("]"):
+        name, colon, port = host.rpartition(":")
+        host = name if colon and port.isdigit() else host
+    return host.rstrip(".")
+
+
+def variant(exchange: Exchange) -> str:
+    """Return which of the probe's answers was asked, as ``echo`` or ``pixel.gif``."""
+    path = split_url(exchange.url)[2].partition("?")[0]
+    if not path.startswith(PROBE_PATH):
+        return exchange.purpose
+    return path.removeprefix(PROBE_PATH).partition("/")[2] or exchange.purpose
+
+
+def secure(view: View) -> list[Exchange]:
+    """Return the requests that the checks of HTTP judge.
+
+    Those over https; before a route is chosen, there may be none, and then all of them.
+    """
+    exchanges = [each for each in view.seen.exchanges if not is_acme(each)]
+    found = [each for each in exchanges if is_https(each)]
+    answered = any(each.status for each in found)
+    return found if view.seen.route or answered else exchanges
+
+
+def is_acme(exchange: Exchange) -> bool:
+    """Whether the request was for the path of ACME's challenges, or of the canary."""
+    return CHALLENGE_PATH in exchange.url or exchange.purpose == "canary"
+
+
+def echoes(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, Echo]]:
+    """Yield the requests that reached our edge, with what it saw."""
+    for each in exchanges:
+        if each.echo is not None:
+            yield each, each.echo
+
+
+def is_challenged(exchange: Exchange) -> bool:
+    """Whether the answer is a bot challenge by its own marks."""
+    if exchange.echo is not None or exchange.status == 0:
+        return False
+    if any(name in exchange.headers for name in _CHALLENGE_HEADERS):
+        return True
+    body = exchange.body.lower()
+    return exchange.status in _CHALLENGE_STATUSES and any(mark in body for mark in _CHALLENGE_MARKS)
+
+
+def is_our_redirect(exchange: Exchange) -> bool:
+    """Whether the answer is the redirect that our edge was asked for."""
+    wanted = exchange.expected_location
+    return bool(wanted) and exchange.headers.get("location") == wanted
+
+
+def turns_back(exchange: Exchange) -> bool:
+    """Whether an https request is sent to its own URL again, or to the same over http."""
+    if exchange.status not in REDIRECTS or is_our_redirect(exchange) or not is_https(exchange):
+        return False
+    _, host, target = split_url(exchange.url)
+    location = exchange.headers.get("location", "")
+    scheme, there, path = split_url(location) if "://" in location else ("", host, location)
+    same = bare_host(there) == bare_host(host)
+    return same and (scheme == "http" or path.partition("#")[0] == target)
+
+
+def line(exchange: Exchange) -> str:
+    """Return an exchange as one line of evidence."""
+    answer = str(exchange.status) if exchange.status else exchange.error or "no answer"
+    return f"{exchange.method} {exchange.url} at {exchange.address}: {answer}"
+
+
+def server_of(exchange: Exchange) -> str:
+    """Return who says it answered."""
+    return exchange.headers.get("server", "") or exchange.address or "an unknown server"
+
+
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address; ``None`` for anything else."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two texts are one address, however they are written."""
+    parsed = parse_address(one)
+    return parsed == parse_address(other) if parsed else one == other
+
+
+def is_v6(text: str) -> bool:
+    """Whether a text is an IPv6 address."""
+    address = parse_address(text)
+    return address is not None and address.version == 6

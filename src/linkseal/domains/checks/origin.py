@@ -1,0 +1,201 @@
+"""Checks of the leg between a CDN or proxy and us. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from linkseal.domains.checks.looking import (
+    echoes,
+    is_acme,
+    is_https,
+    line,
+    parse_address,
+    secure,
+)
+from linkseal.domains.checks.model import (
+    BLOCKS,
+    WARNS,
+    Finding,
+    Passed,
+    Problem,
+    Severity,
+    Skipped,
+    View,
+    check,
+    only_on,
+)
+from linkseal.domains.observation import Echo
+
+_NOTHING = Skipped("no request reached us")
+_REFUSALS = frozenset({502, 503, 525, 526})
+_MODERN = frozenset({"TLSv1.2", "TLSv1.3"})
+_SHIELDED = {"fastly": 2}
+"""CDNs that go through themselves: Fastly's shield is a second hop of its own."""
+
+
+@check(
+    "ORG-01",
+    "Encrypted",
+    severity=BLOCKS,
+    every=timedelta(minutes=15),
+    why="A padlock means little if the second half of the way, from the CDN to us, is plain http.",
+    messages={
+        "plain": "{cdn} talks plain http to us.",
+        "old": "{cdn} talks {version} to us; TLS 1.2 is the least.",
+        "follows": (
+            Severity.WARNS,
+            "{cdn} talks plain http to us when the visitor comes by http.",
+        ),
+    },
+)
+def encrypted(view: View) -> Finding:
+    """Requests over https arrive here over TLS 1.2 or 1.3, and behind a CDN all of them."""
+    every = [each for each in view.seen.exchanges if not is_acme(each)]
+    found = list(echoes(each for each in every if is_https(each)))
+    if not found:
+        return Skipped("no request over https reached us")
+    values = {"cdn": view.cdn.name if view.cdn else "The CDN or proxy"}
+    for exchange, echo in found:
+        version = echo.tls_version
+        if version in _MODERN:
+            continue
+        lines = [f"{line(exchange)}: arrived over {version or 'plain http'}"]
+        shape = "old" if version else "plain"
+        values["version"] = version
+        return Problem(shape, version or "plain http", "TLS 1.2 or 1.3", values, lines)
+    if view.seen.route in {"cdn", "proxy"}:
+        for exchange, echo in echoes(each for each in every if not is_https(each)):
+            if not echo.tls_version:
+                lines = [f"{line(exchange)}: arrived over plain http"]
+                return Problem("follows", "plain http", "TLS 1.2 or 1.3", values, lines)
+    return Passed(", ".join(sorted({echo.tls_version for _, echo in found})))
+
+
+@check(
+    "ORG-02",
+    "SNI",
+    severity=WARNS,
+    every=timedelta(hours=1),
+    why="Without the name in the TLS handshake we cannot show the certificate that is wanted.",
+    messages={
+        "none": "No SNI on the origin leg.",
+        "other": "SNI on the origin leg is `{sni}`, neither `{host}` nor `{target}`.",
+    },
+)
+def sni(view: View) -> Finding:
+    """The handshake names the branded domain or its target."""
+    seen = view.seen
+    found = [pair for pair in echoes(secure(view)) if pair[1].tls_version]
+    if not found:
+        return Skipped("no request over TLS reached us")
+    expected = f"{seen.host} or {seen.target}"
+    for exchange, echo in found:
+        if echo.sni.lower() not in {seen.host, seen.target} or not echo.sni:
+            lines = [f"{line(exchange)}: SNI {echo.sni or '(none)'}"]
+            values = {"sni": echo.sni, "target": seen.target}
+            shape = "other" if echo.sni else "none"
+            return Problem(shape, echo.sni or "none", expected, values, lines)
+    return Passed(", ".join(sorted({echo.sni.lower() for _, echo in found})))
+
+
+@check(
+    "ORG-03",
+    "Strict",
+    severity=only_on("cdn", "proxy", severity=Severity.WARNS),
+    every=None,
+    why="If your CDN takes any certificate from us, somebody between can read and change clicks.",
+    messages={"full": "{cdn} does not verify the origin certificate (Full, not strict)."},
+)
+def strict(view: View) -> Finding:
+    """While a wrong certificate is shown to the CDN on purpose, nothing gets through."""
+    found = [each for each in view.seen.exchanges if each.purpose == "canary"]
+    if not found:
+        return Skipped("no wrong certificate was shown on purpose; it is done on demand only")
+    lines = [line(each) for each in found]
+    if any(each.echo for each in found):
+        values = {"cdn": view.cdn.name if view.cdn else "The CDN or proxy"}
+        return Problem("full", "requests get through", "a refusal", values, lines)
+    if all(each.status in _REFUSALS for each in found):
+        return Passed("a wrong certificate is refused", lines)
+    return Skipped("the answers to the wrong certificate say neither")
+
+
+@check(
+    "ORG-04",
+    "Peer",
+    severity=only_on("cdn", severity=Severity.WARNS),
+    every=timedelta(hours=1),
+    why="We believe the client's address only from your CDN; another peer's word is ignored.",
+    messages={"other": "Request came from {ip}, not {cdn}."},
+)
+def peer(view: View) -> Finding:
+    """Who connects to us is in the CDN's published ranges."""
+    found = list(echoes(secure(view)))
+    if view.cdn is None:
+        return Skipped("the CDN is not known")
+    networks = _networks(view.cdn.networks)
+    if not networks:
+        return Skipped(f"{view.cdn.name} publishes no addresses that we hold")
+    if not found:
+        return _NOTHING
+    for exchange, echo in found:
+        address = parse_address(echo.peer)
+        if address is None or not any(address in network for network in networks):
+            values = {"ip": echo.peer, "cdn": view.cdn.name}
+            lines = [f"{line(exchange)}: peer {echo.peer}"]
+            return Problem("other", echo.peer, f"an address of {view.cdn.name}", values, lines)
+    return Passed(f"{', '.join(sorted({echo.peer for _, echo in found}))}: {view.cdn.name}")
+
+
+def _networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(text, strict=False) for text in texts]
+
+
+@check(
+    "ORG-05",
+    "CDN loop",
+    severity=BLOCKS,
+    every=timedelta(minutes=15),
+    why="A CDN that calls itself multiplies each click until it gives up.",
+    messages={"loop": "CDN loop: {value}."},
+)
+def cdn_loop(view: View) -> Finding:
+    """No CDN stands twice in CDN-Loop (RFC 8586) or Via (RFC 9110 §7.6.3)."""
+    found = list(echoes(secure(view)))
+    if not found:
+        return _NOTHING
+    for exchange, echo in found:
+        value = _looping(echo)
+        if value:
+            return Problem("loop", value, "each once", {"value": value}, [line(exchange), value])
+    return Passed("each once")
+
+
+def _looping(echo: Echo) -> str:
+    fields = {name.lower(): value for name, value in echo.forwarded.items()}
+    loop = fields.get("cdn-loop", "")
+    ids = Counter(part.partition(";")[0].strip().lower() for part in loop.split(","))
+    if any(count > _SHIELDED.get(name, 1) for name, count in ids.items() if name):
+        return f"CDN-Loop: {loop}"
+    via = fields.get("via", "")
+    hops = Counter(part.strip().lower() for part in via.split(","))
+    # Twice can be a shield; a pseudonym says no more.
+    if any(count > 2 for name, count in hops.items() if name):
+        return f"Via: {via}"
+    return ""
+
+
+@check(
+    "ORG-06",
+    "Client certificate",
+    severity=only_on("cdn", "proxy", severity=Severity.WARNS),
+    every=timedelta(hours=1),
+    why="With a certificate of its own, your CDN can show us that it is the one.",
+    messages={},
+)
+def client_certificate(_view: View) -> Finding:
+    """Not asked: our edge asks no peer for a certificate, so there is none to see."""
+    return Skipped("our edge asks no peer for a certificate")

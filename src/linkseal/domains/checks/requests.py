@@ -1,0 +1,209 @@
+"""Checks of the request as it arrives at our edge: is it what the recipient sent. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from urllib.parse import unquote_to_bytes
+
+from linkseal.domains.checks.looking import (
+    bare_host,
+    echoes,
+    is_challenged,
+    is_our_redirect,
+    line,
+    same_address,
+    secure,
+    split_url,
+)
+from linkseal.domains.checks.model import (
+    BLOCKS,
+    WARNS,
+    Finding,
+    Passed,
+    Problem,
+    Severity,
+    Skipped,
+    View,
+    check,
+)
+
+_NOTHING = Skipped("no request reached us")
+_LONG = 1500
+_LONGEST_LINK = 2200
+"""Characters of a URL: no link of ours is longer, with some room."""
+_REFUSED = frozenset({400, 413, 414, 431})
+
+
+@check(
+    "HTTP-03",
+    "Host",
+    severity=BLOCKS,
+    every=timedelta(minutes=5),
+    why="By the Host header we know that the click is yours; with another one it is refused.",
+    messages={"other": "Host header arrives as `{seen}`."},
+)
+def host(view: View) -> Finding:
+    """The Host field is the branded name."""
+    found = list(echoes(secure(view)))
+    if not found:
+        return _NOTHING
+    for exchange, echo in found:
+        if bare_host(echo.host) != view.seen.host:
+            lines = [f"{line(exchange)}: Host {echo.host}"]
+            return Problem("other", echo.host, view.seen.host, {"seen": echo.host}, lines)
+    return Passed(view.seen.host)
+
+
+@check(
+    "HTTP-04",
+    "Target",
+    severity=BLOCKS,
+    every=timedelta(hours=1),
+    why="The link carries its destination in the URL: if one character changes, it may not open.",
+    messages={
+        "dropped": "Query string was dropped.",
+        "changed": "{part} was changed: `{sent}` arrives as `{seen}`.",
+        "reordered": (Severity.WARNS, "Query string was reordered."),
+        "decoded": (Severity.WARNS, "{part} was decoded: `{sent}` arrives as `{seen}`."),
+        "refused": "A URL of {length} characters is refused ({status}).",
+        "too-long": (Severity.WARNS, "A URL of {length} characters is refused ({status})."),
+    },
+)
+def target(view: View) -> Finding:
+    """Path and query arrive byte for byte, also long ones."""
+    exchanges = secure(view)
+    found = list(echoes(exchanges))
+    if not found:
+        return _NOTHING
+    worst: Problem | None = None
+    for exchange, echo in found:
+        sent, seen = split_url(exchange.url)[2], echo.target
+        shape, part = _difference(sent, seen)
+        if not shape or (worst and shape in {"reordered", "decoded"}):
+            continue
+        values = {"part": part, "sent": sent, "seen": seen}
+        worst = Problem(shape, seen, sent, values, [f"{line(exchange)}: target {seen}"])
+        if shape in {"dropped", "changed"}:
+            return worst
+    for exchange in exchanges:
+        length = len(exchange.url)
+        blocked = exchange.echo is None and exchange.status in _REFUSED
+        if length > _LONG and blocked:
+            shape = "refused" if length <= _LONGEST_LINK else "too-long"
+            values = {"length": str(length), "status": str(exchange.status)}
+            refused = Problem(shape, values["status"], "our answer", values, [line(exchange)])
+            worst = refused if shape == "refused" else worst or refused
+    if worst is not None:
+        return worst
+    if not any("?" in split_url(exchange.url)[2] for exchange, _ in found):
+        return Skipped("no request with a query reached us")
+    return Passed(f"{len(found)} targets, byte for byte")
+
+
+def _difference(sent: str, seen: str) -> tuple[str, str]:
+    """Return which message fits, and whether path or query is meant; empty when equal."""
+    if sent == seen:
+        return "", ""
+    path, _, query = sent.partition("?")
+    seen_path, _, seen_query = seen.partition("?")
+    if query and not seen_query:
+        return "dropped", "Query string"
+    if query != seen_query:
+        if Counter(query.split("&")) == Counter(seen_query.split("&")):
+            return "reordered", "Query string"
+        same = _decoded(query) == _decoded(seen_query)
+        return "decoded" if same else "changed", "Query string"
+    if path != seen_path:
+        return "decoded" if _decoded(path) == _decoded(seen_path) else "changed", "Path"
+    return "changed", "Query string"
+
+
+def _decoded(text: str) -> bytes:
+    return unquote_to_bytes(text.replace("+", "%20"))
+
+
+@check(
+    "HTTP-08",
+    "Client address",
+    severity=WARNS,
+    every=timedelta(hours=1),
+    why="From the address we tell people from machines, and countries; your CDN must pass it on.",
+    messages={
+        "lost": "Client IP not forwarded (we see {peer}).",
+        "forged": "A forged client IP is believed (we see {peer}).",
+    },
+)
+def client_address(view: View) -> Finding:
+    """The address our edge works out is the probe's own, whatever the request claims."""
+    egress = view.seen.egress
+    found = list(echoes(secure(view)))
+    if not egress:
+        return Skipped("the addresses of the probe are not known")
+    if not found:
+        return _NOTHING
+    for exchange, echo in sorted(found, key=lambda pair: pair[0].forged):
+        if not any(same_address(echo.client, address) for address in egress):
+            lines = [f"{line(exchange)}: peer {echo.peer}, client {echo.client}"]
+            lines += [f"{name}: {value}" for name, value in echo.forwarded.items()]
+            shape = "forged" if exchange.forged else "lost"
+            expected = " or ".join(egress)
+            return Problem(shape, echo.client, expected, {"peer": echo.client}, lines)
+    forged = any(exchange.forged for exchange, _ in found)
+    return Passed("the probe's own" + (", also when others are claimed" if forged else ""))
+
+
+@check(
+    "HTTP-09",
+    "User agent",
+    severity=WARNS,
+    every=timedelta(hours=1),
+    why="From the User-Agent we tell opens by people from those by image proxies and scanners.",
+    messages={"changed": "User-Agent arrives as `{seen}`."},
+)
+def user_agent(view: View) -> Finding:
+    """User-Agent arrives unchanged."""
+    found = list(echoes(secure(view)))
+    if not found:
+        return _NOTHING
+    for exchange, echo in found:
+        if echo.user_agent != exchange.user_agent:
+            sent, seen = exchange.user_agent or "(empty)", echo.user_agent or "(empty)"
+            lines = [f"{line(exchange)}: sent {sent}, arrived {seen}"]
+            return Problem("changed", seen, sent, {"seen": seen}, lines)
+    return Passed(f"{len({exchange.user_agent for exchange, _ in found})} arrive unchanged")
+
+
+@check(
+    "HTTP-10",
+    "Methods",
+    severity=BLOCKS,
+    every=timedelta(days=1),
+    why="Mail scanners ask with HEAD, and one-click unsubscribe (RFC 8058) is a POST.",
+    messages={
+        "blocked": "{method} blocked ({status}).",
+        "post": (Severity.WARNS, "POST blocked ({status})."),
+        "changed": (Severity.WARNS, "{method} arrives as {seen}."),
+    },
+)
+def methods(view: View) -> Finding:
+    """HEAD and POST reach us as they are; GET is HTTP-02's."""
+    exchanges = [each for each in secure(view) if not is_challenged(each)]
+    if not any(each.echo or is_our_redirect(each) for each in exchanges):
+        return _NOTHING
+    asked = [each for each in exchanges if each.method in {"HEAD", "POST"}]
+    if not asked:
+        return Skipped("neither HEAD nor POST was asked")
+    lines = [line(each) for each in asked]
+    worst: Problem | None = None
+    for each in asked:
+        status = str(each.status) if each.status else each.error or "no answer"
+        values = {"method": each.method, "status": status, "seen": ""}
+        if each.echo is None and (each.method == "POST" or not 200 <= each.status < 400):
+            if each.method == "HEAD":
+                return Problem("blocked", status, "our answer", values, lines)
+            worst = Problem("post", status, "our answer", values, lines)
+        elif each.method == "POST" and each.echo and each.echo.method != "POST":
+            values["seen"] = each.echo.method
+            worst = worst or Problem("changed", each.echo.method, "POST", values, lines)
+    return worst or Passed(", ".join(sorted({each.method for each in asked})), lines)
