@@ -49,6 +49,7 @@ class Kept:
         self.config = Config(data_dir=directory / "data")
         datadir.prepare(self.config)
         vault = datadir.open_vault(self.config)
+        self.probe_key = datadir.open_probe_key(self.config, vault)
         self.url = sealed_url("https://go.ct.localhost", datadir.open_keyring(self.config), CLICK)
         self.ca(vault).certificate("go.ct.localhost", NOW)
         self.root = self.ca(vault).file.read_bytes()
@@ -87,6 +88,7 @@ class Kept:
         for name, purpose in SEALED_FILES.items():
             blob = (self.config.data_dir / "tls" / name).read_bytes()
             assert vault.open(blob, purpose).startswith(b"-----BEGIN PRIVATE KEY-----")
+        assert datadir.open_probe_key(self.config, vault) == self.probe_key
         with Store.open(self.config.store_url) as store:
             account = store.acme.account(CA)
             assert account is not None
@@ -101,6 +103,7 @@ class Kept:
         """Every secret that is sealed, and what for."""
         for name, purpose in SEALED_FILES.items():
             yield (self.config.data_dir / "tls" / name).read_bytes(), purpose
+        yield datadir.probe_key_file(self.config).read_bytes(), datadir.PROBE_KEY
         with Store.open(self.config.store_url) as store:
             account = store.acme.account(CA)
             assert account is not None
@@ -133,7 +136,7 @@ def kept(tmp_path: Path) -> Kept:
 def test_everything_opens_under_the_new_key_and_nothing_under_the_old(kept: Kept) -> None:
     (old,) = kept.master_keys()
     kept.check()
-    everything = 1 + len(SEALED_FILES) + 1 + 2 * len(kept.keys)
+    everything = 2 + len(SEALED_FILES) + 1 + 2 * len(kept.keys)
     assert kept.opened_by(old) == everything
     blobs = [blob for blob, _ in kept.blobs()]
     assert rotate_master_key(kept.config) == everything

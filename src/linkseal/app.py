@@ -186,6 +186,7 @@ class Service:
             certificates=certificates,
             challenges=challenges,
             ticket_secret=self._tickets(),
+            probe_key=datadir.open_probe_key(config, self._vault),
         )
 
     def _own_certificate(self, now: datetime) -> Certificate:

@@ -3,6 +3,7 @@
 ========================  ====================================================
 ``master.key``            the master key, unless it is in the environment
 ``keyring.json``          the token keys, sealed under the master key
+``probe.key.sealed``      what probes of branded domains are signed with, sealed likewise
 ``edge.snapshot``         what the edge reads, sealed under the master key
 ``edge.certificates/``    the certificates it names, each sealed under the master key
 ``tls/``                  the local CA and its certificate, when none is configured
@@ -18,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ import structlog
 from linkseal.config import Config
 from linkseal.errors import ServiceError, VaultError
 from linkseal.seal import Keyring
+from linkseal.seal.nonce import PROBE_KEY_BYTES
 from linkseal.vault import (
     Vault,
     load_keyring,
@@ -36,6 +39,9 @@ from linkseal.vault import (
     save_keyring,
     write_private,
 )
+
+PROBE_KEY = "probe-key"
+"""What the probe key is sealed for."""
 
 log = structlog.get_logger("service")
 
@@ -71,6 +77,10 @@ def prepare(config: Config) -> list[Path]:
     if not config.keyring_file.exists():
         save_keyring(config.keyring_file, new_keyring(), vault)
         made.append(config.keyring_file)
+    probe_key = probe_key_file(config)
+    if not probe_key.exists():
+        write_private(probe_key, vault.seal(secrets.token_bytes(PROBE_KEY_BYTES), PROBE_KEY))
+        made.append(probe_key)
     return made
 
 
@@ -137,6 +147,29 @@ def hold(config: Config, wait: float) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def probe_key_file(config: Config) -> Path:
+    """Return where the probe key lies; if it is lost, another one does as well."""
+    return config.data_dir / "probe.key.sealed"
+
+
+def open_probe_key(config: Config, vault: Vault) -> bytes:
+    """Return the probe key of a data directory.
+
+    Raises:
+        VaultError: It is missing, or the master key does not fit.
+    """
+    file = probe_key_file(config)
+    try:
+        blob = file.read_bytes()
+    except OSError as error:
+        raise VaultError(
+            f"cannot read the probe key {file}: {error.strerror}",
+            code="probe-key-unreadable",
+            hint="run `linkseal init`: it makes another, and nothing is lost",
+        ) from error
+    return vault.open(blob, PROBE_KEY)
 
 
 def open_keyring(config: Config) -> Keyring:

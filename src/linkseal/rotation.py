@@ -69,6 +69,11 @@ def _reseal(config: Config, vault: Vault) -> int:
         if path.exists():
             write_private(path, vault.seal(vault.open(path.read_bytes(), purpose), purpose))
             count += 1
+    probe_key = datadir.probe_key_file(config)
+    if probe_key.exists():
+        key = datadir.open_probe_key(config, vault)
+        write_private(probe_key, vault.seal(key, datadir.PROBE_KEY))
+        count += 1
     # The service writes these anew when it starts.
     config.snapshot_file.unlink(missing_ok=True)
     shutil.rmtree(config.edge_certificates_dir, ignore_errors=True)

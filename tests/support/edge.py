@@ -14,13 +14,22 @@ from typing import Any
 import trustme
 
 from linkseal.edge.certificates import CertificateFiles
+from linkseal.edge.client import ClientKind, ClientRule
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
 from linkseal.journal import Hit, decode_batch, list_segments, read_rows
 from linkseal.seal import KEY_BYTES, Keyring, Kind, MessageID, Sealed, sealed_url
+from linkseal.seal.nonce import PROBE_KEY_BYTES
 from linkseal.vault import Vault
 
 SHARED = "go.ct.example.net"
 KEYRING = Keyring({1: bytes(range(KEY_BYTES))}, 1)
+PROBE_KEY = b"p" * PROBE_KEY_BYTES
+# A CDN that stands on this machine, for one customer's host; the other host has none.
+CLIENTS = {
+    "links.acme.example": ClientRule(
+        ("127.0.0.0/8", "198.51.100.0/24"), "X-Forwarded-For", ClientKind.LIST
+    ),
+}
 VAULT = Vault(b"m" * 32)
 MESSAGE = MessageID.make(datetime(2026, 11, 24, tzinfo=UTC), b"\x01" * 8)
 HOSTS = {"links.acme.example": 1, "links.other.example": 2, "t-abc.ct.example.net": 1}
@@ -146,6 +155,8 @@ def snapshot(files: CertificateFiles, authority: trustme.CA, **changes: Any) -> 
             ],
             "challenges": {},
             "ticket_secret": b"t" * 32,
+            "probe_key": PROBE_KEY,
+            "clients": CLIENTS,
             **changes,
         }
     )

@@ -110,18 +110,19 @@ class Acceptor:
                 self._handshake(connection, hello, self._tls)
 
     def _handshake(self, connection: socket.socket, hello: bytes, tls: ListeningTLS) -> None:
-        context = tls.choose(hello)
+        context, name = tls.choose(hello)
         if context is None:
             with contextlib.suppress(OSError):
                 connection.send(UNRECOGNIZED_NAME, socket.MSG_DONTWAIT)
             connection.close()
             return
         timeout = self._state.config.header_timeout
+        protocol = functools.partial(self._protocol, sni=name)
         if context is tls.context or not _DIRECT:
             self._spawn(
                 aiofastnet.connect_accepted_socket(
                     self._loop,
-                    self._protocol,
+                    protocol,
                     connection,
                     ssl=context,
                     ssl_handshake_timeout=timeout,
@@ -140,7 +141,7 @@ class Acceptor:
         try:
             transport = SSLTransport_Socket(
                 self._loop,
-                self._protocol(),
+                protocol(),
                 context,
                 True,  # noqa: FBT003 - server side
                 timeout,

@@ -7,7 +7,10 @@ cached or transformed on the way, or a second recipient's click would never reac
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from linkseal.edge.probe import Reply
 
 PIXEL: Final = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,"
@@ -76,10 +79,11 @@ class Answers:
         now: Unix seconds (RFC 9110 §6.6.1 asks for a Date).
     """
 
-    __slots__ = ("_heads", "_pixels", "_redirects", "_robots", "_text")
+    __slots__ = ("_date", "_heads", "_pixels", "_redirects", "_robots", "_text")
 
     def __init__(self, now: float) -> None:
         date = b"Date: " + formatdate(now, usegmt=True).encode() + b"\r\n"
+        self._date = date
         self._redirects = tuple(
             b"\r\n" + date + b"Content-Length: 0\r\n" + _FIXED + end for end in _ENDS
         )
@@ -110,6 +114,13 @@ class Answers:
         body = text.encode()
         start = self._text + b"Content-Length: %d\r\n" % len(body) + _FIXED + _ENDS[end]
         return start + (b"" if head else body)
+
+    def probe(self, reply: Reply, end: int, *, head: bool) -> bytes:
+        """Return the answer to a probe; HEAD gets the length of the body it does not get."""
+        lines = "".join(f"{name.title()}: {value}\r\n" for name, value in reply.fields.items())
+        start = f"HTTP/1.1 {reply.status}\r\n".encode() + self._date + lines.encode()
+        start += b"Content-Length: %d\r\n" % len(reply.body) + _FIXED + _ENDS[end]
+        return start + (b"" if head else reply.body)
 
     def page(self, status: int, end: int, *, head: bool = False) -> bytes:
         """Return a refusal for people: no detail, nothing of the request."""

@@ -48,6 +48,7 @@ class Reporter:
             "bad_token": counts.bad_tokens,
             "wrong_customer": counts.wrong_customer,
             "challenge": counts.challenges,
+            "probe": counts.probes,
             "unknown_host": counts.unknown_hosts,
         }
         answers |= {f"refused_{status}": count for status, count in counts.refused.items()}

@@ -1,7 +1,7 @@
 """One recipient's connection: HTTP/1.1 by llhttp, answers in order, nothing trusted.
 
-Requests never have a body here, so one that announces a body is refused and its
-connection closed: what follows it cannot be mistaken for a request (RFC 9112 §11.2).
+Requests never have a body that is read here: one that announces a body is refused, but for a
+probe's, and its connection closed: what follows cannot be mistaken for a request (RFC 9112 §11.2).
 A click's or open's answer waits in the connection's queue until its hit is on disk;
 answers that need no record wait only behind those.
 """
@@ -9,16 +9,18 @@ answers that need no record wait only behind those.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 import httptools
 import structlog
 
 from linkseal.edge.answers import CLOSE, KEEP, KEEP_1_0
+from linkseal.edge.client import client_address
+from linkseal.edge.head import Fields, absolute, is_host, scan, size_of
+from linkseal.edge.other import answer_other
+from linkseal.edge.probe import Line
 from linkseal.errors import TokenError
 from linkseal.journal import Hit
 from linkseal.seal import Kind, Sealed, open_path
@@ -34,24 +36,7 @@ LINGER: Final = 2.0
 
 _READS: Final = frozenset({b"GET", b"HEAD"})
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
-_HOST_FIELD, _AGENT_FIELD, _CONNECTION_FIELD, _LENGTH_FIELD, _ENCODING_FIELD = range(1, 6)
-_FIELD_OF: Final = {
-    b"host": _HOST_FIELD,
-    b"user-agent": _AGENT_FIELD,
-    b"connection": _CONNECTION_FIELD,
-    b"content-length": _LENGTH_FIELD,
-    b"transfer-encoding": _ENCODING_FIELD,
-}
-_FIELDS: Final[dict[bytes, int]] = {}
-"""Field by spelling, as clients use them: one look-up a field instead of several comparisons."""
-_MOST_SPELLINGS: Final = 1024
-_LONGEST_SPELLING: Final = 64
 _CLICK: Final = Kind.CLICK
-_CHALLENGE: Final = "/.well-known/acme-challenge/"
-# RFC 9112 §3.2 and RFC 3986 §3.2.2: what may stand in a Host field.
-_HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?", re.ASCII
-)
 
 log = structlog.get_logger("edge")
 
@@ -68,6 +53,7 @@ class EdgeProtocol(asyncio.Protocol):
     Args:
         state: The worker's, shared by all its connections.
         secure: Whether the connection is TLS.
+        sni: What its client asked for; empty for nothing.
 
     Attributes:
         deadline: The loop's time at which :meth:`expire` is due.
@@ -85,6 +71,7 @@ class EdgeProtocol(asyncio.Protocol):
         "_paused",
         "_refused",
         "_secure",
+        "_sni",
         "_state",
         "_transport",
         "_url",
@@ -92,12 +79,13 @@ class EdgeProtocol(asyncio.Protocol):
         "deadline",
     )
 
-    def __init__(self, state: EdgeState, *, secure: bool) -> None:
+    def __init__(self, state: EdgeState, *, secure: bool, sni: str = "") -> None:
         self._state = state
         self._secure = secure
+        self._sni = sni
         self._parser: Any = httptools.HttpRequestParser(self)
         self._answers: deque[bytes] = deque()
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: Fields = []
         self._url = b""
         # Bytes since the last whole head, and in the read that is being parsed.
         self._fed = 0
@@ -197,21 +185,23 @@ class EdgeProtocol(asyncio.Protocol):
         self.deadline = state.idle_deadline
         self._fresh = False
         method = parser.get_method()
-        host, hosts, agent, has_connection, has_body = _scan(headers)
+        host, hosts, agent, has_connection, has_body = scan(headers)
         keep = parser.should_keep_alive()
         # Only HTTP/1.1 is kept alive without being asked to.
         version = "1.1" if keep and not has_connection else parser.get_http_version()
-        if has_body:
+        if has_body and method != b"POST":
             self._refuse(400 if method in _READS else 405)
         elif len(headers) > state.max_headers or (
             (fed or self._chunk) > state.max_head_bytes
-            and len(url) + _size(headers) > state.max_head_bytes
+            and len(url) + size_of(headers) > state.max_head_bytes
         ):
             self._refuse(431)
         elif version not in _VERSIONS:
             self._refuse(505)
         elif method not in _READS:
-            self._refuse(405)
+            probe = method == b"POST" and hosts == 1
+            if not (probe and self._answer_other("POST", url, host, headers, CLOSE)):
+                self._refuse(405)
         # RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0.
         elif hosts != 1 and (hosts or version == "1.1"):
             self._refuse(400)
@@ -220,40 +210,48 @@ class EdgeProtocol(asyncio.Protocol):
                 end = CLOSE
             else:
                 end = KEEP if version == "1.1" else KEEP_1_0
-            self._answer(method == b"HEAD", url, host, agent, end)
+            self._answer(method == b"HEAD", url, host, agent, headers, end)
 
-    def _answer(self, head: bool, url: bytes, host: bytes, agent: bytes, end: int) -> None:
+    def _answer(
+        self, head: bool, url: bytes, host: bytes, agent: bytes, headers: Fields, end: int
+    ) -> None:
         state = self._state
+        target = url
         if url[:1] != b"/":
             # RFC 9112 §3.2.2: the target's own authority counts, not the Host field.
-            split = _absolute(url)
+            split = absolute(url)
             if split is None:
                 self._refuse(400)
                 return
             host, url = split
         served = state.served(host)
         if served is None:
-            if _HOST.fullmatch(host.strip()) is None:
+            if not is_host(host):
                 self._refuse(400)
                 return
-            self._answer_unknown_host(url, end, head=head)
+            self._answer_other("HEAD" if head else "GET", target, host, headers, end)
             return
-        name, customer = served
+        name, customer, rule = served
         if b"?" in url:
             url = url.partition(b"?")[0]
         path = url.decode("latin-1")
         try:
             sealed = open_path(state.keyring, path)
         except TokenError:
-            self._answer_other(path, end, head=head)
+            self._answer_other("HEAD" if head else "GET", target, host, headers, end)
             return
         if customer is not None and customer != sealed.customer:
             state.counts.wrong_customer += 1
             self._put(state.answers.page(404, end, head=head), end)
             return
-        self._answer_hit(sealed, name, agent, end, head=head)
+        address = self._address
+        if rule is not None:
+            address = client_address(address, headers, rule)
+        self._answer_hit(sealed, name, address, agent, end, head=head)
 
-    def _answer_hit(self, sealed: Sealed, host: str, agent: bytes, end: int, *, head: bool) -> None:
+    def _answer_hit(
+        self, sealed: Sealed, host: str, address: str, agent: bytes, end: int, *, head: bool
+    ) -> None:
         state = self._state
         answers = self._answers
         if sealed.kind is _CLICK:
@@ -276,38 +274,34 @@ class EdgeProtocol(asyncio.Protocol):
             host,
             self._secure,
             "HEAD" if head else "GET",
-            self._address,
+            address,
             agent[:USER_AGENT_LENGTH].decode("latin-1"),
         )
         state.recorder.record(hit, self)
 
-    def _answer_unknown_host(self, url: bytes, end: int, *, head: bool) -> None:
-        """Refuse, but for a CA: a name gets its certificate before it is served."""
-        if not self._answer_challenge(url.decode("latin-1"), end, head=head):
-            self._state.counts.unknown_hosts += 1
-            self._put(self._state.answers.page(421, end, head=head), end)
-
-    def _answer_challenge(self, path: str, end: int, *, head: bool) -> bool:
-        """Answer a CA's question, on whatever name: the token is nothing one can guess."""
+    def _answer_other(
+        self, method: str, target: bytes, host: bytes, headers: Fields, end: int
+    ) -> bool:
+        """Answer what is no sealed link; return whether it was, as any GET or HEAD is."""
         state = self._state
-        text = None
-        if path.startswith(_CHALLENGE):
-            text = state.challenges.get(path.removeprefix(_CHALLENGE).partition("?")[0])
-        if text is None:
+        came_by = Line(self._transport, self._sni, self._address)
+        found = answer_other(state, came_by, method, target, host, headers, end)
+        if found is None:
             return False
-        state.counts.challenges += 1
-        self._put(state.answers.challenge(text, end, head=head), end)
+        # A POST's body is not read: the connection ends as if it were refused.
+        self._refused = method == "POST"
+        if found.delay and not self._answers:
+            # Nothing is in front of it, and behind it nothing more is answered.
+            self._closing = True
+            state.later(found.delay, self._send_late, found.data)
+        else:
+            self._put(found.data, found.end)
         return True
 
-    def _answer_other(self, path: str, end: int, *, head: bool) -> None:
-        state = self._state
-        if self._answer_challenge(path, end, head=head):
-            return
-        if path == "/robots.txt":
-            self._put(state.answers.robots(end, head=head), end)
-        else:
-            state.counts.bad_tokens += 1
-            self._put(state.answers.page(404, end, head=head), end)
+    def _send_late(self, answer: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(answer)
+            self._finish()
 
     # Answers, in order.
 
@@ -399,52 +393,3 @@ class EdgeProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once: there is no time left."""
         self._transport.abort()
-
-
-def _scan(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int, bytes, bool, bool]:
-    """Return the Host, how many there are, the User-Agent, and two facts.
-
-    They are whether there is a Connection field, and whether a body is announced.
-    """
-    host = agent = b""
-    hosts = 0
-    has_connection = has_body = False
-    for name, value in headers:
-        field = _FIELDS.get(name)
-        if field is None:
-            field = _learn(name)
-        if not field:
-            continue
-        if field == _HOST_FIELD:
-            hosts += 1
-            host = value
-        elif field == _AGENT_FIELD:
-            agent = value
-        elif field == _CONNECTION_FIELD:
-            has_connection = True
-        elif field == _ENCODING_FIELD or value.strip() != b"0":
-            has_body = True
-    return host, hosts, agent, has_connection, has_body
-
-
-def _learn(name: bytes) -> int:
-    """Return which field a name is, 0 for those that do not matter, and remember the spelling."""
-    field = _FIELD_OF.get(name.lower(), 0)
-    if len(_FIELDS) < _MOST_SPELLINGS and len(name) < _LONGEST_SPELLING:
-        _FIELDS[name] = field
-    return field
-
-
-def _size(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
-
-
-def _absolute(url: bytes) -> tuple[bytes, bytes] | None:
-    """Split an absolute-form target into authority and path; ``None`` for any other form."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    if parts.scheme not in {b"http", b"https"} or not parts.netloc:
-        return None
-    return parts.netloc, parts.path or b"/"

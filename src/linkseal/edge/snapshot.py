@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from linkseal.edge.client import ClientKind, ClientRule
 from linkseal.errors import VaultError
 from linkseal.seal import Keyring
 from linkseal.vault import Vault, write_private
 
-FORMAT = 1
+FORMAT = 2
 _PURPOSE = "edge-snapshot"
 
 
@@ -32,6 +33,12 @@ class SnapshotCertificate(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
 
 
+class _Rule(msgspec.Struct, frozen=True):
+    networks: tuple[str, ...]
+    header: str
+    kind: ClientKind
+
+
 class _File(msgspec.Struct):
     format: int
     keys: dict[int, bytes]
@@ -42,6 +49,10 @@ class _File(msgspec.Struct):
     certificates: list[SnapshotCertificate]
     challenges: dict[str, str]
     ticket_secret: bytes
+    probe_key: bytes
+    # Thousands of hosts have one CDN: each rule once, and its number by host.
+    rules: list[_Rule]
+    clients: dict[str, int]
 
 
 class Snapshot:
@@ -55,14 +66,19 @@ class Snapshot:
         certificates: What to show for which name.
         challenges: What to answer a CA, by token (RFC 8555 §8.3).
         ticket_secret: What session tickets are sealed with, 32 bytes.
+        probe_key: Opens the nonces of probes, 32 bytes; empty: no probe is answered.
+        clients: Whom to believe about the client's address, by host; where a host is not
+            named the client is who connects.
     """
 
     __slots__ = (
         "base_domain",
         "certificates",
         "challenges",
+        "clients",
         "hosts",
         "keyring",
+        "probe_key",
         "shared_host",
         "ticket_secret",
     )
@@ -77,6 +93,8 @@ class Snapshot:
         certificates: Sequence[SnapshotCertificate],
         challenges: Mapping[str, str],
         ticket_secret: bytes,
+        probe_key: bytes = b"",
+        clients: Mapping[str, ClientRule] | None = None,
     ) -> None:
         self.keyring = keyring
         self.base_domain = base_domain
@@ -85,6 +103,8 @@ class Snapshot:
         self.certificates = tuple(certificates)
         self.challenges = dict(challenges)
         self.ticket_secret = ticket_secret
+        self.probe_key = probe_key
+        self.clients = dict(clients or {})
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
@@ -93,6 +113,11 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
     Raises:
         VaultError: It could not be written; the old one is as it was.
     """
+    rules: dict[_Rule, int] = {}
+    clients: dict[str, int] = {}
+    for host, each in snapshot.clients.items():
+        rule = _Rule(each.networks, each.header, each.kind)
+        clients[host] = rules.setdefault(rule, len(rules))
     file = _File(
         format=FORMAT,
         keys=dict(snapshot.keyring.keys),
@@ -103,6 +128,9 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         certificates=list(snapshot.certificates),
         challenges=dict(snapshot.challenges),
         ticket_secret=snapshot.ticket_secret,
+        probe_key=snapshot.probe_key,
+        rules=list(rules),
+        clients=clients,
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
 
@@ -125,6 +153,7 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         raise _foreign(path) from error
     if file.format != FORMAT:
         raise _foreign(path)
+    rules = [ClientRule(each.networks, each.header, each.kind) for each in file.rules]
     return Snapshot(
         keyring=Keyring(file.keys, file.active),
         base_domain=file.base_domain,
@@ -133,6 +162,8 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         certificates=file.certificates,
         challenges=file.challenges,
         ticket_secret=file.ticket_secret,
+        probe_key=file.probe_key,
+        clients={host: rules[number] for host, number in file.clients.items()},
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from linkseal.config import EdgeConfig
 from linkseal.edge.answers import Answers
+from linkseal.edge.client import ClientRule
+from linkseal.edge.head import host_name
+from linkseal.edge.probe import Probes
 from linkseal.edge.recorder import Recorder
 from linkseal.edge.snapshot import Snapshot
 
@@ -20,6 +24,9 @@ _LONGEST_SPELLING: Final = 262
 """A name (RFC 1035 §2.3.4), a dot, a colon and a port: longer ones are not remembered."""
 
 
+Served = tuple[str, int | None, ClientRule | None]
+
+
 @dataclass(slots=True)
 class Counts:
     """What happened since the worker started; plain numbers, for the hot path's sake."""
@@ -29,6 +36,7 @@ class Counts:
     bad_tokens: int = 0
     wrong_customer: int = 0
     challenges: int = 0
+    probes: int = 0
     unknown_hosts: int = 0
     timeouts: int = 0
     refused_connections: int = 0
@@ -46,6 +54,7 @@ class EdgeState:
         idle_deadline: When a connection that is answered now was idle for too long.
         keyring: The snapshot's.
         challenges: The snapshot's.
+        probes: What remembers the nonces that were used.
         answers: With the current date, renewed each second.
         connections: Every open one.
         opening: Those whose handshake is not done.
@@ -58,6 +67,7 @@ class EdgeState:
         config: EdgeConfig,
         recorder: Recorder,
         snapshot: Snapshot,
+        slot: int = 0,
     ) -> None:
         self._loop = loop
         self.config = config
@@ -69,6 +79,7 @@ class EdgeState:
         self.connections: set[EdgeProtocol] = set()
         self.opening: set[asyncio.Future[Any]] = set()
         self.draining = False
+        self.probes = Probes(slot, snapshot.probe_key)
         self.use(snapshot)
         self.tick()
 
@@ -77,7 +88,8 @@ class EdgeState:
         self.snapshot = snapshot
         self.keyring = snapshot.keyring
         self.challenges = snapshot.challenges
-        self._spellings: dict[bytes, tuple[str, int | None] | None] = {}
+        self.probes.key = snapshot.probe_key
+        self._spellings: dict[bytes, Served | None] = {}
 
     def tick(self) -> None:
         """Renew the clock and the answers' date, and close what ran out of time."""
@@ -88,11 +100,15 @@ class EdgeState:
         for connection in [each for each in self.connections if each.deadline < self.now]:
             connection.expire()
 
-    def served(self, host: bytes) -> tuple[str, int | None] | None:
-        """Return a Host's name and whose links are good there; ``None`` when not served.
+    def later(self, seconds: float, call: Callable[[bytes], None], data: bytes) -> None:
+        """Call once so many seconds are over."""
+        self._loop.call_later(seconds, call, data)
+
+    def served(self, host: bytes) -> Served | None:
+        """Return a Host's name, whose links are good there, and whom to believe there.
 
         Everybody's links are good (``None``) on the shared tracking domain, one
-        customer's on a branded or target host.
+        customer's on a branded or target host. ``None`` when it is not served.
         """
         try:
             return self._spellings[host]
@@ -104,13 +120,10 @@ class EdgeState:
                 self._spellings[host] = found
             return found
 
-    def _look_up(self, host: bytes) -> tuple[str, int | None] | None:
-        name = host.decode("latin-1").strip().lower()
-        before, colon, port = name.rpartition(":")
-        if colon and (not port or (port.isascii() and port.isdigit())):
-            name = before
-        name = name.removesuffix(".")
+    def _look_up(self, host: bytes) -> Served | None:
+        name = host_name(host)
+        rule = self.snapshot.clients.get(name)
         if name == self.snapshot.shared_host:
-            return name, None
+            return name, None, rule
         customer = self.snapshot.hosts.get(name)
-        return None if customer is None else (name, customer)
+        return None if customer is None else (name, customer, rule)

@@ -92,8 +92,10 @@ class ListeningTLS:
             for scope, context in self._contexts.items():
                 share_tickets(context, snapshot.ticket_secret, _text(scope))
 
-    def choose(self, hello: bytes) -> ssl.SSLContext | None:
-        """Return the context to answer a hello with; ``None`` to refuse the name.
+    def choose(self, hello: bytes) -> tuple[ssl.SSLContext | None, str]:
+        """Return the context to answer a hello with, ``None`` to refuse the name, and the name.
+
+        The name is empty when none is asked for, or the hello cannot be read.
 
         Args:
             hello: The first bytes of the client, perhaps not all of its hello.
@@ -101,8 +103,8 @@ class ListeningTLS:
         try:
             name = server_name(hello)
         except UnreadableHelloError:
-            return self.context
-        return self._context_for(name)
+            return self.context, ""
+        return self._context_for(name), name or ""
 
     def certificate_for(self, name: str | None) -> SnapshotCertificate | None:
         """Return what to show for an SNI; ``None`` refuses the handshake.

@@ -93,7 +93,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
     snapshot = load_snapshot(setup.snapshot_file, setup.vault)
     setup.tls.use(snapshot)
     recorder = Recorder(loop, setup.journal_dir, setup.slot, setup.journal)
-    state = EdgeState(loop, setup.edge, recorder, snapshot)
+    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot)
     reporter = Reporter(state, recorder, setup.tls)
     acceptors = [
         Acceptor(loop, setup.http, state, None),

@@ -1,0 +1,205 @@
+"""A probe's questions to the edge, over real sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from linkseal.domains.echo import PROBE_PATH, REDIRECT, VARIANTS, find_echo
+from linkseal.domains.observation import Echo
+from linkseal.edge import probe as room
+from linkseal.edge.answers import PIXEL
+from linkseal.seal.nonce import MAX_LIFE, make_nonce
+from support.edge import PROBE_KEY, SHARED, Edge, Reply, is_closed, read_reply, request
+
+HOST = "links.acme.example"
+MakeEdge = Callable[..., Edge]
+
+
+def nonce(host: str = HOST, *, uses: int = 1, seconds: int = 60, key: bytes = PROBE_KEY) -> str:
+    expires_at = int(time.time()) + seconds
+    entropy = secrets.token_bytes(16)
+    return make_nonce(host, expires_at=expires_at, entropy=entropy, key=key, uses=uses)
+
+
+def path(text: str, variant: str = "echo") -> str:
+    return f"{PROBE_PATH}{text}/{variant}"
+
+
+def echo_of(reply: Reply, text: str) -> Echo:
+    found = find_echo(reply.headers, reply.body, nonce=text, key=PROBE_KEY)
+    assert found is not None
+    return found
+
+
+def test_an_echo_says_what_the_edge_saw(edge: Edge) -> None:
+    text = nonce()
+    target = path(text) + "?a=%2F&a=%2f&b=+%20&c=//;x&d="
+    reply = edge.get(
+        target,
+        HOST,
+        User_Agent="Probe/1",
+        Accept_Language="de",
+        Via="1.1 a",
+        CDN_Loop="cloudflare",
+        X_Forwarded_For="203.0.113.7",
+        X_Other="not told",
+    )
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.headers["cache-control"] == "private, no-store, no-transform, max-age=0"
+    echo = echo_of(reply, text)
+    assert (echo.method, echo.target, echo.host) == ("GET", target, HOST)
+    assert (echo.user_agent, echo.accept_language) == ("Probe/1", "de")
+    assert echo.header_names[:2] == ("host", "user-agent")
+    assert echo.header_names[-1] == "x-other"
+    assert echo.forwarded == {
+        "via": "1.1 a",
+        "cdn-loop": "cloudflare",
+        "x-forwarded-for": "203.0.113.7",
+    }
+    assert (echo.tls_version, echo.sni, echo.peer) == ("", "", "127.0.0.1")
+    assert echo.client == "203.0.113.7"
+    assert (echo.serial, echo.node.split("-")[0]) == (1, "0")
+    assert edge.hits() == []
+
+
+def test_over_tls_it_says_the_version_and_the_name_asked_for(edge: Edge) -> None:
+    text = nonce()
+    reply = edge.send(request(path(text), HOST), tls="t-abc.ct.example.net")
+    echo = echo_of(reply, text)
+    assert (echo.tls_version, echo.sni) == ("TLSv1.3", "t-abc.ct.example.net")
+    assert echo.host == HOST
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_carries_the_signed_echo_for_get_and_head(edge: Edge, variant: str) -> None:
+    text = nonce(uses=2)
+    reply = edge.get(path(text, variant), HOST)
+    echo = echo_of(reply, text)
+    assert reply.status == (302 if variant == "302" else 200)
+    if variant not in {"echo", "slow", "302"}:
+        assert echo.sent_body == hashlib.sha256(reply.body).hexdigest()
+    connection = edge.connect()
+    connection.sendall(request(path(text, variant), HOST, "HEAD"))
+    headed = read_reply(connection, head=True)
+    assert headed.status == reply.status
+    assert echo_of(headed, text).method == "HEAD"
+    assert echo_of(headed, text).serial == echo.serial + 1
+
+
+def test_what_the_variants_are(edge: Edge) -> None:
+    replies = {each: edge.get(path(nonce(), each), HOST) for each in VARIANTS}
+    assert replies["302"].headers["location"] == REDIRECT
+    assert (replies["302"].body, "content-type" in replies["302"].headers) == (b"", False)
+    for each in ("pixel", "pixel.gif"):
+        assert replies[each].headers["content-type"] == "image/gif"
+        assert replies[each].body == PIXEL
+    for part in (b"mailto:", b"<script>", b"<!-- "):
+        assert part in replies["html"].body
+    assert len(replies["big"].body) > 65_536
+
+
+def test_slow_takes_its_time_and_holds_up_nobody(edge: Edge) -> None:
+    slow = edge.connect()
+    started = time.monotonic()
+    slow.sendall(request(path(nonce(), "slow"), HOST))
+    assert edge.get(edge.token_path(), HOST).status == 302
+    assert time.monotonic() - started < room.SLOW
+    assert read_reply(slow).status == 200
+    assert time.monotonic() - started >= room.SLOW
+    assert is_closed(slow)
+
+
+def test_whoever_leaves_a_slow_answer_harms_nothing(edge: Edge) -> None:
+    with socket.create_connection(edge.http, 10) as gone:
+        gone.sendall(request(path(nonce(), "slow"), HOST))
+    time.sleep(room.SLOW + 0.2)
+    assert edge.get(edge.token_path(), HOST).status == 302
+
+
+def test_a_nonce_is_answered_as_often_as_it_says(edge: Edge) -> None:
+    once, thrice = nonce(), nonce(uses=3)
+    assert [edge.get(path(once), HOST).status for _ in range(2)] == [200, 404]
+    replies = [edge.get(path(thrice, "pixel"), HOST) for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 404]
+    serials = [echo_of(reply, thrice).serial for reply in replies[:3]]
+    assert serials == sorted(set(serials))
+
+
+def test_where_a_nonce_is_answered(edge: Edge) -> None:
+    """On every served host, so that a rewritten Host can be told; elsewhere on its own only."""
+    for host in (HOST, "links.other.example", "t-abc.ct.example.net", SHARED):
+        text = nonce()
+        assert echo_of(edge.get(path(text), host), text).host == host
+    assert edge.get(path(nonce()), "www.stranger.example").status == 421
+    assert edge.get(path(nonce("links.new.example")), "LINKS.new.example:80").status == 200
+
+
+def test_what_has_no_valid_nonce_gets_what_any_wrong_path_gets(edge: Edge) -> None:
+    text = nonce()
+    changed = text.replace("v1.links", "v1.linkt")
+    wrong = edge.get("/nothing", HOST)
+    for each in (
+        path(changed),
+        path(nonce(key=b"x" * 32)),
+        path(nonce(seconds=-1)),
+        path(nonce(seconds=MAX_LIFE + 60)),
+        path(text, "other"),
+        path(text, ""),
+        path(text, "echo/"),
+        PROBE_PATH,
+        PROBE_PATH + text,
+    ):
+        reply = edge.get(each, HOST)
+        assert (reply.status, reply.body) == (404, wrong.body), each
+        assert "linkseal-signature" not in reply.headers
+    assert edge.get(path(text), HOST).status == 200
+
+
+@pytest.mark.parametrize("body", ["", "List-Unsubscribe=One-Click"])
+def test_a_post_is_answered_for_echo_only_and_ends_the_connection(edge: Edge, body: str) -> None:
+    def post(target: str) -> tuple[Reply, bool]:
+        connection = edge.connect()
+        head = request(target, HOST, "POST", Content_Length=str(len(body)))
+        connection.sendall(head + body.encode() + request(edge.token_path(), HOST))
+        return read_reply(connection), is_closed(connection)
+
+    text = nonce()
+    reply, closed = post(path(text))
+    assert (reply.status, reply.headers["connection"], closed) == (200, "close", True)
+    assert echo_of(reply, text).method == "POST"
+    for refused in (path(text), path(nonce(), "302"), edge.token_path(), "/"):
+        assert post(refused)[0].status == 405
+    assert edge.hits() == []
+
+
+def test_other_methods_and_bodies_are_refused_as_ever(edge: Edge) -> None:
+    text = nonce()
+    assert edge.send(request(path(text), HOST, "PUT")).status == 405
+    assert edge.send(request(path(text), HOST, Content_Length="1") + b"x").status == 400
+    two = request(path(text), HOST, "POST").replace(b"\r\n\r\n", b"\r\nHost: a.example\r\n\r\n")
+    assert edge.send(two).status in {400, 405}
+    assert edge.get(path(text), HOST).status == 200
+
+
+def test_an_absolute_target_is_echoed_as_it_came(edge: Edge) -> None:
+    text = nonce()
+    target = f"http://{HOST}{path(text)}?a=1"
+    echo = echo_of(edge.get(target, SHARED), text)
+    assert (echo.target, echo.host) == (target, SHARED)
+
+
+def test_answers_stay_in_their_order(edge: Edge) -> None:
+    connection = edge.connect()
+    text = nonce()
+    connection.sendall(
+        request(edge.token_path(), HOST)
+        + request(path(text), HOST)
+        + request(edge.token_path(link=1), HOST)
+    )
+    assert [read_reply(connection).status for _ in range(3)] == [302, 200, 302]
