@@ -158,6 +158,7 @@ class Service:
         with Store.open(config.store_url, migrate=False) as store:
             held = shown(store.certificates.in_use(), now)
             challenges = store.acme.challenges(now)
+            hosts = store.domains.hosts()
         certificates = [
             SnapshotCertificate(
                 (name,),
@@ -182,7 +183,7 @@ class Service:
             keyring=load_keyring(config.keyring_file, self._vault),
             base_domain=config.base_domain,
             shared_host=config.shared_host,
-            hosts={},
+            hosts=hosts,
             certificates=certificates,
             challenges=challenges,
             ticket_secret=self._tickets(),

@@ -41,7 +41,9 @@ def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
             smtp=SMTPConfig(**{"next_hop": box.address, "timeout": 5, **smtp}),
         )
         datadir.prepare(config)
-        reception = Reception(config, datadir.open_vault(config), store.customers, store.messages)
+        reception = Reception(
+            config, datadir.open_vault(config), store.customers, store.messages, store.domains
+        )
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         addresses = [Address(*each.getsockname()[:2]) for each in sockets]
         async with serving(config, [(sockets[0], None), (sockets[1], "other")], reception):

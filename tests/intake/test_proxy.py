@@ -20,24 +20,9 @@ from linkseal.intake.headers import read_headers
 from linkseal.seal import open_url
 from linkseal.store import MessageState
 from linkseal.testing.mailbox import Mailbox, Misbehaviour
-from support.intake import MakeProxy, Proxy
+from support.intake import HTML, TO, MakeProxy, Proxy, mail, send
 
-TO = "reader@example.net"
 ENVELOPE = b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
-HTML = '<p>Hello</p>\r\n<a href="https://a.example/1">one</a>\r\n'
-
-
-def mail(sender: str = "news@acme.example", body: str = HTML, **headers: str) -> bytes:
-    lines = [f"From: {sender}", f"To: {TO}", "Content-Type: text/html; charset=utf-8"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
-
-
-async def send(client: aiosmtplib.SMTP, message: bytes, *to: str) -> aiosmtplib.SMTPResponse:
-    async with client:
-        await client.ehlo()
-        _, text = await client.sendmail("bounce@acme.example", list(to) or [TO], message)
-        return aiosmtplib.SMTPResponse(250, text)
 
 
 @pytest.fixture

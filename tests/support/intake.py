@@ -13,6 +13,9 @@ from linkseal.config import Address, Config
 from linkseal.store import Store
 from linkseal.testing.mailbox import Mailbox
 
+TO = "reader@example.net"
+HTML = '<p>Hello</p>\r\n<a href="https://a.example/1">one</a>\r\n'
+
 
 @dataclass
 class Proxy:
@@ -32,3 +35,16 @@ class Proxy:
 
 
 MakeProxy = Callable[..., contextlib.AbstractAsyncContextManager[Proxy]]
+
+
+def mail(sender: str = "news@acme.example", body: str = HTML, **headers: str) -> bytes:
+    lines = [f"From: {sender}", f"To: {TO}", "Content-Type: text/html; charset=utf-8"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+async def send(client: aiosmtplib.SMTP, message: bytes, *to: str) -> aiosmtplib.SMTPResponse:
+    async with client:
+        await client.ehlo()
+        _, text = await client.sendmail("bounce@acme.example", list(to) or [TO], message)
+        return aiosmtplib.SMTPResponse(250, text)

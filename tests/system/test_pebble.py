@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_pebble_issues_for_a_branded_name_and_the_base_wildcard(
             return False
 
     for name in (BRANDED, f"t-abc.{BASE}", f"go.{BASE}"):
-        assert eventually(lambda name=name: verifies(name)), name
+        assert eventually(functools.partial(verifies, name)), name
     with pytest.raises(ssl.SSLError) as refusal:
         issuer(context, edge, "links.stranger.example")
     assert refusal.value.reason == "TLSV1_UNRECOGNIZED_NAME"

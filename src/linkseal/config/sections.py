@@ -44,6 +44,12 @@ class EdgeConfig(Section):
         le=65535,
         description="The https port recipients see, when it is not the one listened on.",
     )
+    public_http_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="The http port recipients see, when it is not the one listened on.",
+    )
     header_timeout: float = Field(
         10.0, gt=0, description="Seconds for a whole request head, and for a TLS handshake."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import (
@@ -58,6 +59,10 @@ class Config(BaseSettings):
         description="Master key, base64, instead of the file master.key in data_dir. "
         "Set it in the environment, never in the file.",
     )
+    degraded: Literal["shared", "keep"] = Field(
+        "shared",
+        description="What links do while a branded domain's SSL is broken: shared or keep.",
+    )
     edge: EdgeConfig = Field(EdgeConfig(), description=EdgeConfig.__doc__)
     tls: TLSConfig = Field(TLSConfig(), description=TLSConfig.__doc__)
     acme: ACMEConfig = Field(ACMEConfig(), description=ACMEConfig.__doc__)
@@ -91,8 +96,22 @@ class Config(BaseSettings):
     @property
     def shared_base(self) -> str:
         """Scheme and authority of links on the shared tracking domain."""
-        port = self.edge.public_https_port or self.edge.https.port
-        return f"https://{self.shared_host}" + ("" if port == 443 else f":{port}")
+        return self.base("https", self.shared_host, fronted=False)
+
+    def base(self, scheme: str, host: str, *, fronted: bool) -> str:
+        """Return scheme and authority of links.
+
+        Args:
+            scheme: ``https`` or ``http``.
+            host: The shared tracking domain or a branded one.
+            fronted: Whether something of the customer's answers there, on the web's ports.
+        """
+        edge = self.edge
+        if scheme == "https":
+            port, usual = edge.public_https_port or edge.https.port, 443
+        else:
+            port, usual = edge.public_http_port or edge.http.port, 80
+        return f"{scheme}://{host}" + ("" if fronted or port == usual else f":{port}")
 
     @property
     def journal_dir(self) -> Path:

@@ -45,7 +45,7 @@ def run_proxy(config: Config, listeners: Sequence[Listener], vault: Vault, stop_
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         loop.add_reader(stop_fd, stop.set)
         with Store.open(config.store_url, migrate=False) as store:
-            reception = Reception(config, vault, store.customers, store.messages)
+            reception = Reception(config, vault, store.customers, store.messages, store.domains)
             try:
                 async with serving(config, listeners, reception):
                     await stop.wait()

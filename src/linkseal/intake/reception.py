@@ -14,12 +14,12 @@ from typing import Protocol
 import structlog
 
 from linkseal.config import Config
-from linkseal.domains.base import choose_base
+from linkseal.domains.base import DegradedPolicy, choose_base
 from linkseal.errors import IntakeError
 from linkseal.intake.headers import Headers, domain_of, read_headers
 from linkseal.mail import Instrumented, Instrumenter, MailOptions
 from linkseal.seal import RANDOM_BYTES, Keyring, MessageID
-from linkseal.store import Customer, Message, MessageState
+from linkseal.store import Customer, Domain, Message, MessageState
 from linkseal.vault import Vault, load_keyring
 
 log = structlog.get_logger("smtp")
@@ -48,6 +48,13 @@ class MessageQueries(Protocol):
         """Note what became of it."""
 
 
+class DomainQueries(Protocol):
+    """Which branded domains a customer has."""
+
+    def of_customer(self, customer_id: int) -> list[Domain]:
+        """Return them; raises ``StoreError`` when the database is down."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message ready for the next hop.
@@ -73,15 +80,22 @@ class Reception:
         vault: Opens the keyring, which is read anew when its file changes.
         customers: Finds whose mail it is.
         messages: Records it.
+        domains: Whose names its links may have.
     """
 
     def __init__(
-        self, config: Config, vault: Vault, customers: CustomerQueries, messages: MessageQueries
+        self,
+        config: Config,
+        vault: Vault,
+        customers: CustomerQueries,
+        messages: MessageQueries,
+        domains: DomainQueries,
     ) -> None:
         self._config = config
         self._vault = vault
         self._customers = customers
         self._messages = messages
+        self._domains = domains
         self._options = MailOptions(
             track_clicks=config.mail.track_clicks,
             track_opens=config.mail.track_opens,
@@ -150,21 +164,24 @@ class Reception:
         config = self._config
         now = datetime.now(UTC)
         message_id = MessageID.make(now, secrets.token_bytes(RANDOM_BYTES))
+        domains = self._domains.of_customer(customer.id)
         chosen = choose_base(
             shared_host=config.shared_host,
             from_domain=from_domain,
             sending_ip=customer.sending_ip,
-            domains=(),
+            domains=[domain.branded() for domain in domains],
             ssl=customer.ssl,
+            degraded=DegradedPolicy(config.degraded),
         )
-        base = (
-            config.shared_base
-            if chosen.host == config.shared_host
-            else f"{chosen.scheme}://{chosen.host}"
-        )
+        behind = any(each.host == chosen.host and each.is_fronted for each in domains)
+        base = config.base(chosen.scheme, chosen.host, fronted=behind)
         try:
             done = Instrumenter(self._current_keyring(), self._options).instrument(
-                content, base=base, customer=customer.id, message_id=message_id
+                content,
+                base=base,
+                customer=customer.id,
+                message_id=message_id,
+                own_hosts=[config.shared_host, *(domain.host for domain in domains)],
             )
         except Exception:
             # Ours to mend; the sender's mail must not wait for it.

@@ -60,6 +60,11 @@ class Domain:
     report_blocks: bool
     claimed_at: datetime
 
+    @property
+    def is_fronted(self) -> bool:
+        """Whether recipients meet the customer's CDN or proxy, on the ports of the web."""
+        return self.route in {Route.CDN, Route.PROXY}
+
     def branded(self) -> BrandedDomain:
         """Return what the choice of a base needs to know of it."""
         return BrandedDomain(
