@@ -162,7 +162,7 @@ def test_the_command_counts_and_a_link_of_before_opens(kept: Kept) -> None:
     config = ("--config", str(kept.config_file))
     done = linkseal(*config, "vault", "rotate")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("8 secrets are sealed under a new master key; back up ")
+    assert done.stdout.startswith("9 secrets are sealed under a new master key; back up ")
     assert done.stdout.rstrip().endswith("data/master.key")
     opened = linkseal(*config, "token", "open", kept.url)
     assert opened.returncode == 0, opened.stderr
@@ -183,6 +183,7 @@ def test_a_directory_that_has_its_keyring_only_is_rotated(tmp_path: Path) -> Non
     config = Config(data_dir=tmp_path)
     datadir.prepare(config)
     keyring = datadir.open_keyring(config)
+    datadir.probe_key_file(config).unlink()
     assert rotate_master_key(config) == 1
     assert datadir.open_keyring(config).keys == keyring.keys
 

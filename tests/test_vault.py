@@ -93,7 +93,12 @@ def test_a_master_key_has_a_text_form_that_no_error_shows() -> None:
 def test_a_new_data_directory_gets_keys_once(tmp_path: Path) -> None:
     config = Config(data_dir=tmp_path / "data")
     made = datadir.prepare(config)
-    assert [path.name for path in made] == ["data", "master.key", "keyring.json"]
+    assert [path.name for path in made] == [
+        "data",
+        "master.key",
+        "keyring.json",
+        "probe.key.sealed",
+    ]
     keyring = datadir.open_keyring(config)
     assert datadir.prepare(config) == []
     assert datadir.open_keyring(config).keys == keyring.keys
@@ -111,5 +116,5 @@ def test_a_lost_master_key_is_an_error_not_a_new_key(tmp_path: Path) -> None:
 
 def test_a_master_key_may_come_from_the_environment(tmp_path: Path) -> None:
     config = Config(data_dir=tmp_path, master_key=new_master_key())
-    assert [path.name for path in datadir.prepare(config)] == ["keyring.json"]
+    assert [path.name for path in datadir.prepare(config)] == ["keyring.json", "probe.key.sealed"]
     assert datadir.open_keyring(config).active == 1

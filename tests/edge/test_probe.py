@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import trustme
 
 from linkseal.domains.echo import PROBE_PATH, REDIRECT, VARIANTS, find_echo
 from linkseal.domains.observation import Echo
 from linkseal.edge import probe as room
 from linkseal.edge.answers import PIXEL
+from linkseal.edge.client import ClientKind, ClientRule
+from linkseal.edge.snapshot import load_snapshot, save_snapshot
 from linkseal.seal.nonce import MAX_LIFE, make_nonce
-from support.edge import PROBE_KEY, SHARED, Edge, Reply, is_closed, read_reply, request
+from support.edge import (
+    PROBE_KEY,
+    SHARED,
+    VAULT,
+    Edge,
+    Reply,
+    files_in,
+    is_closed,
+    read_reply,
+    request,
+    snapshot,
+)
 
 HOST = "links.acme.example"
 MakeEdge = Callable[..., Edge]
@@ -203,3 +219,51 @@ def test_answers_stay_in_their_order(edge: Edge) -> None:
         + request(edge.token_path(link=1), HOST)
     )
     assert [read_reply(connection).status for _ in range(3)] == [302, 200, 302]
+
+
+def test_a_worker_remembers_so_many_nonces_and_forgets_those_that_expired() -> None:
+    probes = room.Probes(0, PROBE_KEY)
+    line = room.Line(asyncio.BaseTransport(), "", "192.0.2.1")
+
+    def answered(text: str) -> bool:
+        target = path(text)
+        return probes.reply(room.Asked("GET", b"", target, HOST, True, [], None, line)) is not None
+
+    ends = int(time.time()) + 5
+    first, *more = [
+        make_nonce(HOST, expires_at=ends, entropy=secrets.token_bytes(16), key=PROBE_KEY)
+        for _ in range(room.MOST_USED)
+    ]
+    assert answered(first)
+    assert all(answered(each) for each in more)
+    late = nonce()
+    assert not answered(late)
+    assert not answered(first)
+    time.sleep(max(0.0, ends - time.time()) + 0.01)
+    assert answered(late)
+    assert not answered(first)
+
+
+def test_without_a_key_no_probe_is_answered() -> None:
+    line = room.Line(asyncio.BaseTransport(), "", "192.0.2.1")
+    asked = room.Asked("GET", b"", path(nonce()), HOST, True, [], None, line)
+    assert room.Probes(0, PROBE_KEY).reply(asked) is not None
+    assert room.Probes(0, b"").reply(asked) is None
+
+
+def test_a_snapshot_keeps_each_rule_once(tmp_path: Path, authority: trustme.CA) -> None:
+    rule = ClientRule(("198.51.100.0/24",), "CF-Connecting-IP", ClientKind.SINGLE)
+    hosts = [f"links.c{number}.example" for number in range(100)]
+    file = tmp_path / "edge.snapshot"
+    sizes = []
+    for few_or_all in (hosts[:1], hosts):
+        clients = dict.fromkeys(few_or_all, rule)
+        save_snapshot(file, snapshot(files_in(tmp_path), authority, clients=clients), VAULT)
+        sizes.append(file.stat().st_size)
+    found = load_snapshot(file, VAULT)
+    assert found.probe_key == PROBE_KEY
+    assert set(found.clients) == set(hosts)
+    one = found.clients[hosts[0]]
+    assert (one.networks, one.header, one.kind) == (rule.networks, rule.header, rule.kind)
+    assert all(each is one for each in found.clients.values())
+    assert sizes[1] - sizes[0] < 25 * len(hosts)
