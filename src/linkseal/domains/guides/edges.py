@@ -1,0 +1,385 @@
+"""Guides for Cloudflare, Fastly and CloudFront, each with a file to use as it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from linkseal.domains.guides.model import File, Guide, Names, Step, written
+
+CACHING_DISABLED: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+ALL_VIEWER: Final = "216adef6-5c7f-47e4-b989-5492eafa07d3"
+"""CloudFront's managed policies, the same in every account."""
+
+
+def cloudflare(names: Names) -> Guide:
+    """Return the guide for Cloudflare, with Terraform."""
+    host, target = names.host, names.target
+    rule = f"`Hostname` `equals` `{host}`"
+    steps = (
+        Step(
+            "DNS: a proxied CNAME",
+            (
+                (
+                    f"DNS, Records, Add record: type CNAME, name {names.entered(host)}, target "
+                    f"`{target}`, proxy status **Proxied** (orange cloud)."
+                ),
+                (
+                    "Universal SSL covers names one label under the zone; a deeper one needs "
+                    "Advanced Certificate Manager."
+                ),
+                (
+                    f"A zone on a partial (CNAME) set-up also needs `{host}` CNAME "
+                    f"`{host}.cdn.cloudflare.net` in its own DNS."
+                ),
+            ),
+        ),
+        Step(
+            "SSL: Full (strict), for this name only",
+            (
+                f"Rules, Configuration Rules, Create: {rule}.",
+                (
+                    "SSL: **Full (strict)**. Our certificate names your target, and strict accepts "
+                    "that. Never Flexible: it loops, and sends clicks over plain http."
+                ),
+                (
+                    "In the same rule: Email Obfuscation off, Rocket Loader off, Browser Integrity "
+                    "Check off, Polish off, Disable Zaraz, Disable RUM, Security Level Essentially "
+                    "Off."
+                ),
+            ),
+        ),
+        Step(
+            "http to https",
+            (
+                (
+                    "SSL/TLS, Edge Certificates: Always Use HTTPS on. For this name only: Rules, "
+                    "Redirect Rules, **Redirect from HTTP to HTTPS** with its name and the query "
+                    "string kept."
+                ),
+            ),
+        ),
+        Step("Cache: bypass", (f"Caching, Cache Rules, Create: {rule}, **Bypass cache**.",)),
+        Step(
+            "Bots: let mail scanners and image proxies through",
+            (
+                "Security, Bots: **Bot Fight Mode off**: no rule can skip it.",
+                (
+                    f"With Super Bot Fight Mode: a WAF custom rule, {rule}, Skip, All Super Bot "
+                    "Fight Mode rules."
+                ),
+            ),
+        ),
+        Step(
+            "Leave the request as it is",
+            (
+                (
+                    "No Host header or SNI override for this name in Origin Rules, no Transform "
+                    "Rules, and Normalize URLs to origin off."
+                ),
+                "The Managed Transform Remove visitor IP headers off: we read CF-Connecting-IP.",
+            ),
+        ),
+    )
+    terraform = File(
+        "cloudflare.tf",
+        "hcl",
+        "does steps 2 to 5, bots excepted, with the cloudflare provider 5",
+        f"""\
+# {host}: click and open tracking, forwarded to {target}.
+# A zone has one ruleset a phase: where yours has rules in one of these, add these to them.
+
+terraform {{
+  required_providers {{
+    cloudflare = {{
+      source  = "cloudflare/cloudflare"
+      version = "~> 5.0"
+    }}
+  }}
+}}
+
+variable "zone_id" {{
+  description = "The zone of {host}."
+  type        = string
+}}
+
+resource "cloudflare_dns_record" "tracking" {{
+  zone_id = var.zone_id
+  name    = "{host}"
+  type    = "CNAME"
+  content = "{target}"
+  proxied = true
+  ttl     = 1
+}}
+
+resource "cloudflare_ruleset" "tracking_config" {{
+  zone_id = var.zone_id
+  name    = "Tracking: settings"
+  kind    = "zone"
+  phase   = "http_config_settings"
+
+  rules = [{{
+    description = "{host}: verified https to the origin, answers unchanged"
+    expression  = "(http.host eq \\"{host}\\")"
+    action      = "set_config"
+    action_parameters = {{
+      ssl               = "strict"
+      email_obfuscation = false
+      rocket_loader     = false
+      bic               = false
+      polish            = "off"
+      disable_zaraz     = true
+      disable_rum       = true
+      security_level    = "essentially_off"
+    }}
+  }}]
+}}
+
+resource "cloudflare_ruleset" "tracking_redirect" {{
+  zone_id = var.zone_id
+  name    = "Tracking: https"
+  kind    = "zone"
+  phase   = "http_request_dynamic_redirect"
+
+  rules = [{{
+    description = "{host}: http to https"
+    expression  = "(http.host eq \\"{host}\\" and not ssl)"
+    action      = "redirect"
+    action_parameters = {{
+      from_value = {{
+        status_code           = 301
+        preserve_query_string = true
+        target_url = {{
+          expression = "concat(\\"https://{host}\\", http.request.uri.path)"
+        }}
+      }}
+    }}
+  }}]
+}}
+
+resource "cloudflare_ruleset" "tracking_cache" {{
+  zone_id = var.zone_id
+  name    = "Tracking: cache"
+  kind    = "zone"
+  phase   = "http_request_cache_settings"
+
+  rules = [{{
+    description = "{host}: nothing is cached"
+    expression  = "(http.host eq \\"{host}\\")"
+    action      = "set_cache_settings"
+    action_parameters = {{
+      cache = false
+    }}
+  }}]
+}}
+""",
+    )
+    return written(names, "Cloudflare", steps, route="cdn", files=[terraform])
+
+
+def fastly(names: Names) -> Guide:
+    """Return the guide for Fastly, with its VCL."""
+    host, target = names.host, names.target
+    pattern = host.replace(".", "[.]")
+    steps = (
+        Step(
+            "TLS for the name",
+            (
+                (
+                    f"Security, TLS management: a subscription for `{host}`; publish the "
+                    "validation record it shows, wait until it is issued, and activate it."
+                ),
+                f"In your DNS make {names.entered(host)} a CNAME to the name shown there.",
+            ),
+        ),
+        Step(
+            "Service and host",
+            (
+                f"A delivery service with the domain `{host}`.",
+                f"Origins, Hosts: address `{target}`, port `{names.setting.target_port}`, TLS on.",
+                (
+                    f"**Verify certificate** on, certificate hostname `{target}`, SNI hostname "
+                    f"`{target}`. As in Full (strict) elsewhere."
+                ),
+                "**Override host empty**: Host stays the branded name. Shielding off.",
+            ),
+        ),
+        Step(
+            "Nothing is cached, and the visitor's address is true",
+            (
+                (
+                    "VCL, VCL snippets: a snippet of type `recv` with the file "
+                    "`tracking-recv.vcl` below. Without it Fastly stores redirects for an hour."
+                ),
+                "Settings: fallback TTL 0, Force TLS and HSTS as you like, Image Optimizer off.",
+            ),
+        ),
+        Step(
+            "Bots",
+            (f"Next-Gen WAF: an allow rule for `{host}`; no rate limits for it.",),
+        ),
+        Step("Activate", ("Activate the service version.",)),
+    )
+    vcl = File(
+        "tracking-recv.vcl",
+        "vcl",
+        "is a VCL snippet of type recv",
+        f"""\
+# {host}: click and open tracking, forwarded to {target}.
+if (req.http.host ~ "(?i)^{pattern}(:[0-9]+)?$") {{
+  # The connection's own address in place of whatever the visitor sent.
+  set req.http.Fastly-Client-IP = client.ip;
+  # Every click and open goes to the origin; nothing is stored or merged.
+  return (pass);
+}}
+""",
+    )
+    return written(names, "Fastly", steps, route="cdn", files=[vcl])
+
+
+def cloudfront(names: Names) -> Guide:
+    """Return the guide for CloudFront, with Terraform."""
+    host, target = names.host, names.target
+    steps = (
+        Step(
+            "Certificate",
+            (
+                (
+                    f"Certificate Manager **in us-east-1**: request one for `{host}`, DNS "
+                    "validation; publish the CNAME it shows and leave it there, renewals need it."
+                ),
+            ),
+        ),
+        Step(
+            "Distribution",
+            (
+                (
+                    f"Origin domain `{target}`, protocol **HTTPS only**, port "
+                    f"`{names.setting.target_port}`, TLSv1.2. CloudFront always verifies."
+                ),
+                (
+                    f"Alternate domain name `{host}`, with that certificate, security policy "
+                    "TLSv1.2_2021."
+                ),
+                (
+                    "Viewer protocol policy: Redirect HTTP to HTTPS. Allowed methods: all seven, "
+                    "POST is for one-click unsubscribe. Compress objects automatically: no."
+                ),
+                f"Cache policy **CachingDisabled** (`{CACHING_DISABLED}`).",
+                (
+                    f"Origin request policy **AllViewer** (`{ALL_VIEWER}`), not "
+                    "AllViewerExceptHostHeader: Host, User-Agent and query string reach us as sent."
+                ),
+                "No functions, no custom error responses.",
+            ),
+        ),
+        Step(
+            "DNS",
+            (
+                (
+                    f"Make {names.entered(host)} a CNAME (Route 53: an alias) to the "
+                    "distribution's name, `d….cloudfront.net`."
+                ),
+            ),
+        ),
+        Step("Bots", (f"With a web ACL: exclude `{host}` from bot control and challenges.",)),
+    )
+    terraform = File(
+        "cloudfront.tf",
+        "hcl",
+        "does steps 2 and 3 with the aws provider; apply it a first time with "
+        "`-target aws_acm_certificate.tracking`, publish the record it puts out, then apply it all",
+        f"""\
+# {host}: click and open tracking, forwarded to {target}.
+
+terraform {{
+  required_providers {{
+    aws = {{
+      source  = "hashicorp/aws"
+      version = ">= 5.0"
+    }}
+  }}
+}}
+
+# CloudFront takes certificates of this region only.
+provider "aws" {{
+  alias  = "us_east_1"
+  region = "us-east-1"
+}}
+
+resource "aws_acm_certificate" "tracking" {{
+  provider          = aws.us_east_1
+  domain_name       = "{host}"
+  validation_method = "DNS"
+
+  lifecycle {{
+    create_before_destroy = true
+  }}
+}}
+
+resource "aws_acm_certificate_validation" "tracking" {{
+  provider        = aws.us_east_1
+  certificate_arn = aws_acm_certificate.tracking.arn
+}}
+
+resource "aws_cloudfront_distribution" "tracking" {{
+  comment         = "{host}: click and open tracking"
+  enabled         = true
+  is_ipv6_enabled = true
+  aliases         = ["{host}"]
+
+  origin {{
+    origin_id   = "tracking"
+    domain_name = "{target}"
+
+    custom_origin_config {{
+      http_port              = 80
+      https_port             = {names.setting.target_port}
+      origin_protocol_policy = "https-only"
+      origin_ssl_protocols   = ["TLSv1.2"]
+    }}
+  }}
+
+  default_cache_behavior {{
+    target_origin_id         = "tracking"
+    viewer_protocol_policy   = "redirect-to-https"
+    allowed_methods          = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+    cached_methods           = ["GET", "HEAD"]
+    compress                 = false
+    cache_policy_id          = "{CACHING_DISABLED}" # CachingDisabled
+    origin_request_policy_id = "{ALL_VIEWER}" # AllViewer
+  }}
+
+  restrictions {{
+    geo_restriction {{
+      restriction_type = "none"
+    }}
+  }}
+
+  viewer_certificate {{
+    acm_certificate_arn      = aws_acm_certificate_validation.tracking.certificate_arn
+    ssl_support_method       = "sni-only"
+    minimum_protocol_version = "TLSv1.2_2021"
+  }}
+}}
+
+output "validation_records" {{
+  description = "Publish these CNAMEs; renewals need them, too."
+  value       = aws_acm_certificate.tracking.domain_validation_options
+}}
+
+output "cname" {{
+  description = "Make {host} a CNAME to this."
+  value       = aws_cloudfront_distribution.tracking.domain_name
+}}
+""",
+    )
+    return written(names, "CloudFront", steps, route="cdn", files=[terraform])
+
+
+WRITERS: Final[dict[str, Callable[[Names], Guide]]] = {
+    "cloudflare": cloudflare,
+    "fastly": fastly,
+    "cloudfront": cloudfront,
+}
+"""By guide."""
