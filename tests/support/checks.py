@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from msgspec.structs import replace
 
 from linkseal.domains.checks import Result, Verdict, judge
 from linkseal.domains.observation import (
@@ -89,7 +88,7 @@ def der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
-YEARS = {"start": AT - timedelta(days=900), "end": AT + timedelta(days=900)}
+YEARS: dict[str, Any] = {"start": AT - timedelta(days=900), "end": AT + timedelta(days=900)}
 ROOT_KEY, LINK_KEY, LEAF_KEY = key(), key(), key()
 ROOT = issue("Root", ROOT_KEY.public_key(), "Root", ROOT_KEY, ca=True, **YEARS)
 LINK = issue("Link", LINK_KEY.public_key(), "Root", ROOT_KEY, ca=True, **YEARS)
@@ -100,7 +99,7 @@ _SERIAL = iter(range(1, 1_000_000))
 
 
 def answer(name: str, kind: str, *values: str, **other: Any) -> Answer:
-    said = {"server": "1.1.1.1", "authoritative": False, "rcode": "NOERROR"} | other
+    said: dict[str, Any] = {"server": "1.1.1.1", "authoritative": False, "rcode": "NOERROR"} | other
     return Answer(name=name, type=kind, values=values, **said)
 
 
@@ -198,7 +197,3 @@ def found(check: str, cdn: Cdn | None = None, **other: Any) -> tuple[Result, str
     """Return result and message of one check of :func:`observed` with something changed."""
     one = verdict(check, observed(**other), cdn)
     return one.result, one.message
-
-
-def changed(seen: Observation, **other: Any) -> Observation:
-    return replace(seen, **other)

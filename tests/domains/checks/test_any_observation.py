@@ -36,8 +36,10 @@ URLS = st.builds(
     st.sampled_from(["https", "http", "HTTPS", "x"]),
     st.sampled_from([HOST, f"{HOST}:443", "[::1", "a@b", ""]),
     st.sampled_from(
-        ["", "/", "?a=1&b=2", "/.well-known/ct-probe/n/echo?a=%2F&a", "/.well-known/ct-probe/n/html",
-         "/.well-known/ct-probe/n/pixel.gif", "/.well-known/acme-challenge/x", "/" + "x" * 2100]
+        ["", "/", "?a=1&b=2", "/.well-known/ct-probe/n/echo?a=%2F&a",
+         "/.well-known/ct-probe/n/html",
+         "/.well-known/ct-probe/n/pixel.gif",
+         "/.well-known/acme-challenge/x", "/" + "x" * 2100]
     ),
 )  # fmt: skip
 HEADERS = st.dictionaries(
@@ -72,7 +74,7 @@ EXCHANGES = st.builds(
 )
 OBSERVATIONS = st.builds(
     Observation,
-    host=NAMES,
+    host=NAMES.filter(bool),
     target=st.just(TARGET),
     ownership=st.just(OWNERSHIP),
     base_domain=st.sampled_from([BASE, ""]),
@@ -115,7 +117,7 @@ OBSERVATIONS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(OBSERVATIONS, st.booleans())
 def test_judging_never_raises_and_every_text_can_be_shown(seen: Observation, known: bool) -> None:
     cdn = Cdn("Cloudflare", ("192.0.2.0/24",)) if known else None
@@ -133,7 +135,7 @@ def test_judging_never_raises_and_every_text_can_be_shown(seen: Observation, kno
     assert report.blocking == tuple(each for each in report.verdicts if each.result == "fail")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OBSERVATIONS)
 def test_a_saved_observation_is_judged_as_it_was(seen: Observation) -> None:
     try:

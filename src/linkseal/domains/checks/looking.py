@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from linkseal.domains.checks.model import View
+from linkseal.domains.echo import PROBE_PATH
 from linkseal.domains.observation import Answer, Echo, Exchange, Observation
 
-PROBE_PATH: Final = "/.well-known/ct-probe/"
 CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGE_STATUSES: Final = frozenset({403, 429, 503})

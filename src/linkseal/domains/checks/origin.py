@@ -197,5 +197,5 @@ def _looping(echo: Echo) -> str:
     messages={},
 )
 def client_certificate(_view: View) -> Finding:
-    """Not asked: our edge asks no peer for a certificate, so there is none to see."""
+    """Always skipped: our edge asks no peer for a certificate, so there is none to see."""
     return Skipped("our edge asks no peer for a certificate")

@@ -222,10 +222,10 @@ def protocols(view: View) -> Finding:
     severity=BLOCKS,
     every=timedelta(days=1),
     why="Browsers refuse certificates with short keys or old signatures.",
-    messages={"weak": "{subject}: {weakness}; RSA 2048, P-256 or more, and SHA-2, are needed."},
+    messages={"weak": "{subject}: {weakness}; RSA 2048, P-256 and SHA-256, or more, are needed."},
 )
 def keys(view: View) -> Finding:
-    """Keys are RSA of 2048 bits or P-256 and more; signatures are SHA-2."""
+    """Keys are RSA of 2048 bits or P-256 and more; signatures SHA-256 and more."""
     chains = shown_chains(view.seen)
     links = [(each, link) for each in chains for link in each.links]
     if not links:
@@ -235,7 +235,7 @@ def keys(view: View) -> Finding:
         if weak:
             subject = link.subject.rfc4514_string() or "the certificate"
             values = {"subject": subject, "weakness": weak}
-            return Problem("weak", weak, "RSA 2048, P-256 or more, SHA-2", values, shown.lines())
+            return Problem("weak", weak, "RSA 2048, P-256, SHA-256, or more", values, shown.lines())
     return Passed(f"{len(links)} certificate{'s' if len(links) > 1 else ''}")
 
 

@@ -1,0 +1,292 @@
+"""ORG-01 to 06, DNS-08 and 09, ACM-01 to 03, by value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from linkseal.domains.checks import Result
+from linkseal.domains.observation import Answer, Exchange
+from support.checks import (
+    BASE,
+    CLOUDFLARE,
+    HOST,
+    PROBE,
+    TARGET,
+    V4,
+    Cdn,
+    answer,
+    exchange,
+    found,
+)
+
+FAIL, WARN, PASS, SKIPPED = Result.FAIL, Result.WARN, Result.PASS, Result.SKIPPED
+NOTHING = (SKIPPED, "no request reached us")
+SILENT = (exchange(status=404, seen=None),)
+PLAIN = PROBE.replace("https", "http", 1)
+DELEGATED = f"x.acme.{BASE}"
+NAME = f"_acme-challenge.{HOST}"
+CHALLENGE = f"http://{HOST}/.well-known/acme-challenge/token"
+
+
+def acme(check: str, **other: Any) -> tuple[Result, str]:
+    return found(check, route="acme", **other)
+
+
+def test_the_leg_to_us_is_encrypted() -> None:
+    assert found("ORG-01") == (PASS, "Encrypted: TLSv1.3")
+    assert found("ORG-01", exchanges=SILENT) == (SKIPPED, "no request over https reached us")
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("", "Cloudflare talks plain http to us."),
+        ("TLSv1.1", "Cloudflare talks TLSv1.1 to us; TLS 1.2 is the least."),
+    ],
+)
+def test_the_leg_to_us_is_not_encrypted(version: str, message: str) -> None:
+    leg = exchange(seen={"tls_version": version, "sni": ""})
+    assert found("ORG-01", CLOUDFLARE, exchanges=(exchange(), leg)) == (FAIL, message)
+
+
+def test_a_leg_that_follows_the_visitors_scheme() -> None:
+    both = (exchange(), exchange(f"{PLAIN}/echo", seen={"tls_version": "", "sni": ""}))
+    assert found("ORG-01", exchanges=both) == (
+        WARN,
+        "The CDN or proxy talks plain http to us when the visitor comes by http.",
+    )
+    # Straight to us, http is what the visitor chose.
+    assert acme("ORG-01", exchanges=both)[0] is PASS
+
+
+def test_the_name_in_the_handshake() -> None:
+    assert found("ORG-02") == (PASS, f"SNI: {HOST}")
+    assert found("ORG-02", exchanges=(exchange(seen={"sni": TARGET}),)) == (PASS, f"SNI: {TARGET}")
+    assert found("ORG-02", exchanges=(exchange(seen={"sni": ""}),)) == (
+        WARN,
+        "No SNI on the origin leg.",
+    )
+    assert found("ORG-02", exchanges=(exchange(seen={"sni": "x.example"}),)) == (
+        WARN,
+        f"SNI on the origin leg is `x.example`, neither `{HOST}` nor `{TARGET}`.",
+    )
+    assert found("ORG-02", exchanges=SILENT) == (SKIPPED, "no request over TLS reached us")
+
+
+def test_a_wrong_certificate_shown_on_purpose() -> None:
+    def canary(**other: Any) -> tuple[Exchange, ...]:
+        return (exchange(purpose="canary", **other),)
+
+    assert found("ORG-03", exchanges=canary(status=526, seen=None)) == (
+        PASS,
+        "Strict: a wrong certificate is refused",
+    )
+    assert found("ORG-03", CLOUDFLARE, exchanges=canary()) == (
+        WARN,
+        "Cloudflare does not verify the origin certificate (Full, not strict).",
+    )
+    assert found("ORG-03", exchanges=canary(status=404, seen=None)) == (
+        SKIPPED,
+        "the answers to the wrong certificate say neither",
+    )
+    assert found("ORG-03") == (
+        SKIPPED,
+        "no wrong certificate was shown on purpose; it is done on demand only",
+    )
+    assert acme("ORG-03", exchanges=canary()) == (SKIPPED, "not asked on route acme")
+
+
+def test_who_connects_is_the_cdn() -> None:
+    assert found("ORG-04", CLOUDFLARE) == (PASS, f"Peer: {V4}: Cloudflare")
+    stranger = (exchange(seen={"peer": "192.0.2.66"}),)
+    assert found("ORG-04", CLOUDFLARE, exchanges=stranger) == (
+        WARN,
+        "Request came from 192.0.2.66, not Cloudflare.",
+    )
+    assert found("ORG-04") == (SKIPPED, "the CDN is not known")
+    assert found("ORG-04", Cdn("KeyCDN")) == (SKIPPED, "KeyCDN publishes no addresses that we hold")
+    assert found("ORG-04", CLOUDFLARE, exchanges=SILENT) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "result", "message"),
+    [
+        ({}, PASS, "CDN loop: each once"),
+        ({"cdn-loop": "cloudflare; loops=1, fastly"}, PASS, "CDN loop: each once"),
+        # Fastly's shield is a second hop of its own.
+        ({"cdn-loop": "Fastly, Fastly"}, PASS, "CDN loop: each once"),
+        (
+            {"cdn-loop": "cloudflare, cloudflare; subreqs=1"},
+            FAIL,
+            "CDN loop: CDN-Loop: cloudflare, cloudflare; subreqs=1.",
+        ),
+        ({"via": "1.1 google, 1.1 google"}, PASS, "CDN loop: each once"),
+        ({"Via": "1.1 x, 1.1 x, 1.1 x"}, FAIL, "CDN loop: Via: 1.1 x, 1.1 x, 1.1 x."),
+    ],
+)
+def test_a_cdn_that_calls_itself(forwarded: dict[str, str], result: Result, message: str) -> None:
+    exchanges = (exchange(seen={"forwarded": forwarded}),)
+    assert found("ORG-05", exchanges=exchanges) == (result, message)
+
+
+def test_a_cdn_loop_needs_an_answer_and_client_certificates_are_not_asked() -> None:
+    assert found("ORG-05", exchanges=SILENT) == NOTHING
+    assert found("ORG-06") == (SKIPPED, "our edge asks no peer for a certificate")
+
+
+def caa(*values: str, at: str = "acme.example", rcode: str = "NOERROR") -> tuple[Answer, ...]:
+    """CAA answers of the host and its parents, with a set at one of them."""
+    names = (HOST, "acme.example", "example")
+    return tuple(
+        answer(name, "CAA", *values, rcode=rcode) if name == at else answer(name, "CAA")
+        for name in names
+    )
+
+
+LETSENCRYPT = ("letsencrypt.org",)
+BY_DNS = '"letsencrypt.org; validationmethods=dns-01"'
+OURS = '0 issue "letsencrypt.org; accounturi=https://ca.example/acct/1"'
+
+
+@pytest.mark.parametrize(
+    ("dns", "result", "message"),
+    [
+        (caa(), PASS, "CAA: no CAA record stands anywhere above the name"),
+        # Which account is ours was not observed: the order itself looks at it.
+        (caa(OURS), PASS, 'CAA: CAA at acme.example allows it: issue "letsencrypt.org"'),
+        (
+            caa('0 issue "digicert.com"'),
+            FAIL,
+            'CAA at acme.example allows only "digicert.com" (another CA).',
+        ),
+        (caa('0 issue ";"'), FAIL, 'CAA at acme.example allows only ";" (no CA at all).'),
+        (
+            caa(f"0 issue {BY_DNS}"),
+            FAIL,
+            f"CAA at acme.example allows only {BY_DNS} (another method than http-01).",
+        ),
+        (
+            caa('128 tbs "x"'),
+            FAIL,
+            "CAA at acme.example has a critical tag that CAs do not know: tbs.",
+        ),
+        (
+            caa(rcode="SERVFAIL"),
+            FAIL,
+            "CAA of acme.example cannot be read (SERVFAIL), and CAs take that as a no.",
+        ),
+        # The closest set counts, whatever stands above.
+        (caa('0 issue "letsencrypt.org"', at=HOST), PASS, None),
+        (caa()[:1], SKIPPED, "CAA of acme.example was not asked for"),
+    ],
+)
+def test_caa(dns: tuple[Answer, ...], result: Result, message: str | None) -> None:
+    seen, said = acme("DNS-08", dns=dns, caa_identities=LETSENCRYPT)
+    assert seen is result
+    assert message is None or said == message
+
+
+def test_caa_that_nobody_needs() -> None:
+    assert found("DNS-08", dns=caa()) == (SKIPPED, "not asked on route cdn")
+    assert acme("DNS-08", dns=caa()) == (SKIPPED, "our CAs do not say what they call themselves")
+    dns_only = caa(f"0 issue {BY_DNS}")
+    other = {"caa_identities": LETSENCRYPT, "acme_delegation": DELEGATED}
+    assert acme("DNS-08", dns=dns_only, **other)[0] is PASS
+
+
+@pytest.mark.parametrize(
+    ("dns", "instead"),
+    [
+        ((answer(NAME, "CNAME", "other.example"),), "CNAME other.example"),
+        ((answer(NAME, "CNAME"), answer(NAME, "TXT", "abc")), 'TXT "abc"'),
+        ((answer(NAME, "CNAME", rcode="NXDOMAIN"),), "missing"),
+        ((answer(NAME, "CNAME", rcode="", error="timeout"),), "unreadable (timeout)"),
+        (
+            (answer(NAME, "CNAME", DELEGATED), answer(NAME, "CNAME", "old.example", server="ns2")),
+            "CNAME old.example",
+        ),
+    ],
+)
+def test_a_delegation_that_leads_elsewhere(dns: tuple[Answer, ...], instead: str) -> None:
+    assert acme("DNS-09", dns=dns, acme_delegation=DELEGATED) == (
+        FAIL,
+        f"`{NAME}` is {instead}; expected CNAME {DELEGATED}.",
+    )
+
+
+def test_a_delegation() -> None:
+    dns = (answer(NAME, "CNAME", DELEGATED), answer(NAME, "TXT", "followed through the CNAME"))
+    assert acme("DNS-09", dns=dns, acme_delegation=DELEGATED) == (
+        PASS,
+        f"ACME delegation: CNAME {DELEGATED}",
+    )
+    assert acme("DNS-09") == (SKIPPED, "DNS-01 is not used for this name")
+    assert acme("DNS-09", acme_delegation=DELEGATED) == (
+        SKIPPED,
+        "_acme-challenge was not asked for",
+    )
+
+
+def test_the_challenge_path() -> None:
+    onward = {"location": CHALLENGE.replace("http:", "https:")}
+    assert acme("ACM-01", exchanges=(exchange(CHALLENGE),)) == (
+        PASS,
+        "HTTP-01 self-test: answered by us",
+    )
+    led = exchange(CHALLENGE, status=301, headers=onward, seen=None)
+    assert acme("ACM-01", exchanges=(led,))[0] is PASS
+    assert acme("ACM-01") == (SKIPPED, "the challenge path was not asked for")
+    assert acme("ACM-01", acme_delegation=DELEGATED) == (SKIPPED, "the order uses DNS-01")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"status": 404, "headers": {"server": "Apache"}},
+            "Challenge path answered by Apache (404).",
+        ),
+        (
+            {"status": 301, "headers": {"server": "x", "location": "https://www.acme.example/"}},
+            "Challenge path answered by x (301).",
+        ),
+        (
+            {"status": 0, "headers": {}, "error": "timeout"},
+            f"Challenge path answered by {V4} (timeout).",
+        ),
+    ],
+)
+def test_a_challenge_path_answered_by_another(said: dict[str, Any], message: str) -> None:
+    answered = exchange(CHALLENGE, seen=None, **said)
+    assert acme("ACM-01", exchanges=(answered,)) == (FAIL, message)
+
+
+def test_an_order_that_waits() -> None:
+    none_yet = (SKIPPED, "no certificate of ours is there yet")
+    assert acme("ACM-02", waiting="the CA's limit until 14:00") == (
+        WARN,
+        "Waiting for the CA's limit until 14:00.",
+    )
+    assert acme("ACM-02", certificate_state="valid") == (PASS, "Order budget: nothing to wait for")
+    assert acme("ACM-02") == none_yet
+    assert acme("ACM-03") == none_yet
+
+
+@pytest.mark.parametrize(
+    ("state", "problem", "result", "message"),
+    [
+        ("valid", "", PASS, "Renewal: valid"),
+        ("expiring", "", PASS, "Renewal: expiring"),
+        ("expiring", "caa: no", WARN, "Renewal fails: caa: no."),
+        ("failed", "caa: no", FAIL, "No certificate is in use (failed): caa: no."),
+        ("", "caa: no", FAIL, "No certificate is in use (none yet): caa: no."),
+        ("expired", "", FAIL, "The certificate we hold is expired."),
+        ("revoked", "", FAIL, "The certificate we hold is revoked."),
+        ("pending", "", SKIPPED, "the certificate is pending"),
+    ],
+)
+def test_renewal(state: str, problem: str, result: Result, message: str) -> None:
+    said = acme("ACM-03", certificate_state=state, certificate_problem=problem)
+    assert said == (result, message)
