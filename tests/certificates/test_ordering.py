@@ -294,7 +294,7 @@ def test_what_the_ca_would_see_is_seen_first(bench: Bench) -> None:
     """Somebody else answers, nobody does, CAA forbids: the CA is not asked, and counts nothing."""
     bench.edge.instead = b"welcome to my home page"
     quick = bench.ordering()
-    quick.answer_seconds = 0.5
+    quick.showing.answer_seconds = 0.5
     assert problem(bench.work(ordering=quick)) == "incorrectResponse"
     assert problem(bench.work("nowhere.acme.example", quick)) == "dns"
     name = bench.work("dead.acme.example", quick)
@@ -309,7 +309,7 @@ def test_what_the_ca_would_see_is_seen_first(bench: Bench) -> None:
 def test_a_private_address_is_not_asked_unless_that_is_allowed(bench: Bench) -> None:
     config = bench.ordering()._config.model_copy(update={"allow_private_addresses": False})
     strict = Ordering(config, bench.store, VAULT, None, "one")
-    strict.answer_seconds = 0.5
+    strict.showing.answer_seconds = 0.5
     name = bench.work(ordering=strict)
     assert problem(name) == "dns"
     assert "not on the internet" in (name.problem or {})["detail"]
@@ -410,7 +410,7 @@ def test_two_workers_never_order_the_same_name(bench: Bench) -> None:
 def test_a_revoked_certificate_is_replaced_at_once(bench: Bench) -> None:
     bench.work()
     (held,) = bench.in_use()
-    bench.ordering().authority(bench.ca.url).revoke(held.chain.encode(), 1)
+    bench.ordering().accounts.authority(bench.ca.url).revoke(held.chain.encode(), 1)
     assert list(bench.ca.revoked.values()) == [1]
     now = datetime.now(UTC)
     bench.store.certificates.revoke(NAME, now, "keyCompromise", now)
@@ -483,7 +483,7 @@ def test_caa_that_forbids_one_ca_lets_the_next_be_asked_and_all_is_on_record(
     what = [(each.what, each.detail.get("type")) for each in bench.store.certificates.history(NAME)]
     assert what[1:] == [("refused", "unreachable"), ("failed", "serverInternal")]
     quick = bench.ordering(IssuerConfig(directory=bench.ca.url), gone)
-    quick.answer_seconds = 0.5
+    quick.showing.answer_seconds = 0.5
     bench.work("forbidden.acme.example", quick)
     history = bench.store.certificates.history("forbidden.acme.example")
     assert [each.detail.get("type") for each in history[1:]] == ["caa", "unreachable"]

@@ -9,38 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import random
-import secrets
-import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 from acme import messages
-from cryptography import x509
 from msgspec.structs import replace
 from publicsuffixlist import PublicSuffixList
 
 from linkseal.certificates import metrics
+from linkseal.certificates.accounts import Accounts
 from linkseal.certificates.advice import Problem, Whose
 from linkseal.certificates.authority import (
-    Asked,
     Authority,
     OrderError,
-    new_account_key,
     new_csr,
     new_key,
 )
 from linkseal.certificates.dns01 import (
     DNSProvider,
-    Resolver,
-    challenge_owner,
-    wait_until_visible,
 )
 from linkseal.certificates.held import (
-    ACCOUNT_KEY,
     Flight,
     Made,
     open_flight,
@@ -48,8 +39,7 @@ from linkseal.certificates.held import (
     standing,
     to_store,
 )
-from linkseal.certificates.pem import parse_certificate
-from linkseal.certificates.preflight import check_answered, check_caa
+from linkseal.certificates.received import check_received
 from linkseal.certificates.schedule import (
     ASK_WINDOW_EVERY,
     LONGEST_SPAN,
@@ -62,16 +52,15 @@ from linkseal.certificates.schedule import (
     renew_at,
     try_again_after,
 )
-from linkseal.config import ACMEConfig, IssuerConfig
-from linkseal.domains.caa import IssuerIdentity
-from linkseal.errors import CertificateError, LinksealError
-from linkseal.store import CertificateName, Challenge, Store, StoredCertificate
+from linkseal.certificates.showing import Showing
+from linkseal.config import ACMEConfig
+from linkseal.errors import CertificateError
+from linkseal.store import CertificateName, Store, StoredCertificate
 from linkseal.vault import Vault
 
 LEASE: Final = timedelta(seconds=60)
 """How long a name stays its worker's after the worker was last heard of."""
 _CHALLENGE_LIFE: Final = timedelta(hours=1)
-_SKEW: Final = timedelta(minutes=5)
 _SPENDING: Final = {
     "ordered": Spending.ORDER,
     "issued": Spending.CERTIFICATE,
@@ -102,8 +91,9 @@ class Ordering:
     """Gets certificates.
 
     Attributes:
-        owner: See below.
-        answer_seconds: How long the edge and DNS may take to show a challenge.
+        owner: What leases are taken as.
+        accounts: The CAs.
+        showing: How they are shown challenges.
 
     Args:
         config: The CAs and how they are shown challenges.
@@ -125,16 +115,10 @@ class Ordering:
         self._config = config
         self._store = store
         self._vault = vault
-        self._provider = provider
-        self._registering = threading.Lock()
         self._suffixes = PublicSuffixList()
-        self._resolver = Resolver(
-            nameservers=tuple((each.host, each.port) for each in config.resolvers),
-            authority_port=config.dns.authority_port,
-            private_networks=config.allow_private_addresses,
-        )
+        self.accounts = Accounts(config, store, vault)
+        self.showing = Showing(config, store, provider)
         self.owner = owner
-        self.answer_seconds = 30.0
 
     def lease(self, name: str) -> bool:
         """Take a name, or go on having it; return whether that worked."""
@@ -209,11 +193,11 @@ class Ordering:
         return min(instant, now + ASK_WINDOW_EVERY) if instant > now else None
 
     def _window(self, certificate: StoredCertificate) -> dict[str, str]:
-        issuer = self._issuer(certificate.issuer)
+        issuer = self.accounts.issuer(certificate.issuer)
         if issuer is None:
             return {}
         try:
-            authority = self._authority(issuer)
+            authority = self.accounts.open(issuer)
             if not authority.knows_windows:
                 return {}
             window, page = authority.window(certificate.chain.encode())
@@ -238,7 +222,7 @@ class Ordering:
         spent = self._spent()
         for issuer in self._config.issuers:
             try:
-                authority = self._authority(issuer)
+                authority = self.accounts.open(issuer)
                 renews = authority.knows_windows and any(
                     each.issuer == issuer.directory for each in in_use
                 )
@@ -247,12 +231,12 @@ class Ordering:
                 if wait is not None and not renews:
                     waits.append(wait)
                     continue
-                self._preflight(name, authority)
+                self.showing.preflight(name, authority, self.accounts.url(issuer))
                 return issuer.directory, self._issue(name, authority, (), in_use)
             except OrderError as error:
                 metrics.ORDERS.labels(issuer.directory, "failed").inc()
                 if error.problem.type in _ACCOUNT_LOST:
-                    self._store.acme.forget_account(issuer.directory)
+                    self.accounts.forget(issuer)
                 # What is wrong with a name is so for every CA, but CAA may allow the next.
                 if error.problem.whose is Whose.NAME and error.problem.type != "caa":
                     raise
@@ -268,11 +252,11 @@ class Ordering:
         self, name: CertificateName, flight: Flight, in_use: tuple[StoredCertificate, ...]
     ) -> tuple[str, tuple[Made, ...]] | None:
         """Go on with an order of before; ``None`` if nothing can come of it any more."""
-        issuer = self._issuer(flight.issuer)
+        issuer = self.accounts.issuer(flight.issuer)
         if issuer is None or not flight.url:
             return None
         try:
-            authority = self._authority(issuer)
+            authority = self.accounts.open(issuer)
             order = authority.resume(flight.url, flight.csr)
             log.info("order resumed", name=name.name, order=flight.url)
             made = (*flight.made, self._finish(name, authority, order, flight))
@@ -331,38 +315,10 @@ class Ordering:
         flight: Flight,
     ) -> Made:
         asked = authority.asked(order, name.challenge.value)
-        with self._showing(name, asked):
+        with self.showing.showing(name, asked):
             chain = authority.finish(order, asked)
-        self._check(name.name, chain, flight, authority)
+        check_received(name.name, chain, flight)
         return Made(flight.key_type, flight.key, chain)
-
-    def _check(self, name: str, chain: str, flight: Flight, authority: Authority) -> None:
-        """Refuse what is not the certificate that was ordered."""
-        directory = authority.issuer.directory
-        try:
-            found = parse_certificate(chain.encode(), flight.key, source=f"of {directory}")
-        except CertificateError as error:
-            problem = Problem(
-                "serverInternal", error.message, Whose.ISSUER, "it is ordered anew", directory
-            )
-            raise OrderError(problem) from error
-        leaf = x509.load_pem_x509_certificate(chain.encode())
-        now = _now()
-        if leaf.not_valid_before_utc > now + _SKEW or leaf.not_valid_after_utc <= now:
-            life = f"{leaf.not_valid_before_utc:%F %T} to {leaf.not_valid_after_utc:%F %T} UTC"
-            problem = Problem(
-                "clock",
-                f"the certificate just issued is valid from {life}, and here it is {now:%F %T}",
-                Whose.OURS,
-                "set this machine's clock (NTP)",
-                directory,
-            )
-            raise OrderError(problem)
-        if name not in found.names:
-            detail = f"the certificate is for {', '.join(found.names)}"
-            raise OrderError(
-                Problem("serverInternal", detail, Whose.ISSUER, "it is ordered anew", directory)
-            )
 
     def _put(self, name: CertificateName, issuer: str, made: tuple[Made, ...]) -> None:
         new = [to_store(self._vault, each.chain.encode(), each.key, issuer=issuer) for each in made]
@@ -406,97 +362,6 @@ class Ordering:
                 **keep,
             )
 
-    # Show.
-
-    def _preflight(self, name: CertificateName, authority: Authority) -> None:
-        """See what the CA would see, before it counts."""
-        if self._config.check_caa:
-            account = self._store.acme.account(authority.issuer.directory)
-            identity = IssuerIdentity(
-                authority.caa_identities, account[0] if account else "", name.challenge.value
-            )
-            check_caa(name.name, identity, self._resolver)
-        if name.challenge is Challenge.HTTP_01:
-            token = f"linkseal-{secrets.token_hex(16)}"
-            self._store.acme.publish(token, token, _now() + _CHALLENGE_LIFE)
-            try:
-                self._check_answered(name.name, token, token)
-            finally:
-                self._store.acme.withdraw(token)
-
-    @contextlib.contextmanager
-    def _showing(self, name: CertificateName, asked: list[Asked]) -> Iterator[None]:
-        """Show challenges until the CA has seen them."""
-        with contextlib.ExitStack() as shown:
-            for each in asked:
-                if name.challenge is Challenge.HTTP_01:
-                    shown.callback(self._store.acme.withdraw, each.token)
-                    self._store.acme.publish(each.token, each.answer, _now() + _CHALLENGE_LIFE)
-                    self._check_answered(each.name, each.token, each.answer)
-                    continue
-                if self._provider is None:
-                    raise CertificateError(
-                        f"{name.name} needs a DNS-01 challenge, and nothing here writes DNS",
-                        code="acme-dns-missing",
-                        hint="set acme.dns.provider to rfc2136 or exec",
-                    )
-                owner = challenge_owner(each.name, self._resolver.cname)
-                shown.callback(_quietly, self._provider.withdraw, owner, each.answer)
-                self._provider.publish(owner, each.answer)
-                deadline = time.monotonic() + self.answer_seconds
-                wait_until_visible(owner, each.answer, deadline=deadline, resolver=self._resolver)
-            yield
-
-    def _check_answered(self, host: str, token: str, answer: str) -> None:
-        deadline = time.monotonic() + self.answer_seconds
-        check_answered(host, token, answer, self._resolver, self._config.http_port, deadline)
-
-    # CAs.
-
-    def authority(self, directory: str) -> Authority:
-        """Return a CA by its directory, with our account there.
-
-        Raises:
-            CertificateError: It is not in the configuration, or does not answer.
-        """
-        issuer = self._issuer(directory)
-        if issuer is None:
-            raise CertificateError(
-                f"the CA {directory} is not in the configuration",
-                code="acme-issuer-unknown",
-                hint="put its directory into [[acme.issuers]]",
-            )
-        return self._authority(issuer)
-
-    def _issuer(self, directory: str) -> IssuerConfig | None:
-        return next((each for each in self._config.issuers if each.directory == directory), None)
-
-    def _authority(self, issuer: IssuerConfig) -> Authority:
-        """Return a CA with our account there, registered when there is none yet."""
-        url, sealed = self._store.acme.account(issuer.directory) or ("", b"")
-        if not url:
-            # One at a time: two would make two accounts, and lose the key of one.
-            with self._registering:
-                return self._register(issuer)
-        authority = Authority(issuer, self._vault.open(sealed, ACCOUNT_KEY))
-        authority.use_account(url)
-        return authority
-
-    def _register(self, issuer: IssuerConfig) -> Authority:
-        accounts = self._store.acme
-        kept = accounts.account(issuer.directory)
-        if kept is None:
-            # Kept before it is registered: a key that the CA knows must not be lost.
-            kept = "", self._vault.seal(new_account_key(), ACCOUNT_KEY)
-            accounts.put_account(issuer.directory, *kept)
-        url, sealed = kept
-        authority = Authority(issuer, self._vault.open(sealed, ACCOUNT_KEY))
-        if url:
-            authority.use_account(url)
-        else:
-            accounts.put_account(issuer.directory, authority.register(self._config.email), sealed)
-        return authority
-
     def _wait(self, name: CertificateName, spent: list[Spent]) -> Wait | None:
         return must_wait(name.name, self._domain(name.name), spent, _now())
 
@@ -525,14 +390,6 @@ class Ordering:
         store = self._store.certificates
         if not store.settle(name.name, self.owner, _now(), what, detail, **values):
             raise _Lost
-
-
-def _quietly(withdraw: object, owner: str, answer: str) -> None:
-    """Withdraw a record; one that stays does no harm."""
-    try:
-        withdraw(owner, answer)  # type: ignore[operator]
-    except LinksealError as error:
-        log.warning("challenge not withdrawn", at=owner, error=error.message)
 
 
 def _detail(problem: Problem) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from linkseal import datadir
+from linkseal.certificates.accounts import Accounts
 from linkseal.certificates.held import (
     UPLOADED,
     Standing,
@@ -282,13 +283,10 @@ def revoke(
         if not yes:
             question = f"Revoke {len(found.in_use)} certificate(s) of {name}?"
             typer.confirm(question, abort=True, err=True)
-        # With it come the metrics, which a service imports once it has said where they go.
-        from linkseal.certificates.ordering import Ordering  # noqa: PLC0415
-
-        ordering = Ordering(settings.acme, opened, datadir.open_vault(settings), None, "")
+        accounts = Accounts(settings.acme, opened, datadir.open_vault(settings))
         for each in found.in_use:
             if each.issuer != UPLOADED:
-                authority = ordering.authority(each.issuer)
+                authority = accounts.authority(each.issuer)
                 authority.revoke(each.chain.encode("ascii"), REASONS[reason])
         now = _now()
         acme = found.name.route is CertificateRoute.ACME
