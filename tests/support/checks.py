@@ -41,6 +41,7 @@ class Cdn:
 
     name: str
     networks: tuple[str, ...] = ()
+    cname_suffixes: tuple[str, ...] = ()
 
 
 CLOUDFLARE = Cdn("Cloudflare", ("203.0.113.0/24",))

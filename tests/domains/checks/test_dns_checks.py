@@ -14,6 +14,7 @@ from support.checks import (
     OWNERSHIP,
     TARGET,
     V4,
+    Cdn,
     answer,
     exchange,
     found,
@@ -108,11 +109,19 @@ def test_the_name_leads_to_us_or_to_a_known_cdn() -> None:
     assert found("DNS-03", chain=(), dns=ours) == (PASS, "Target: our addresses, without a CNAME")
     assert found("DNS-03", CLOUDFLARE, chain=()) == (PASS, f"Target: Cloudflare: {V4}")
     assert found("DNS-03", chain=(), dns=()) == (SKIPPED, "the name does not resolve")
+    assert found("DNS-03", Cdn("your own proxy"), chain=())[0] is WARN
     # A proxy of the customer's own is known by nothing but our signed answer through it.
     assert found("DNS-03", chain=(), route="proxy") == (
         PASS,
         f"Target: a server that leads to us: {V4}",
     )
+
+
+def test_names_are_the_same_in_capitals() -> None:
+    capitals = TARGET.upper()
+    dns = (from_zone(HOST, "CNAME", TARGET), from_zone(HOST, "CNAME", capitals, server="ns2"))
+    assert found("DNS-03", chain=(Hop(HOST, capitals),))[0] is PASS
+    assert found("DNS-06", dns=dns)[0] is PASS
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_redirect_rewritten_by_an_unknown_server() -> None:
     answer = redirect(headers={"location": "https://other.example/"})
     assert found("HTTP-05", exchanges=(answer, exchange())) == (
         FAIL,
-        "Your server rewrote our redirect (https://other.example/).",
+        "The CDN or proxy rewrote our redirect (https://other.example/).",
     )
 
 

@@ -57,6 +57,10 @@ def test_a_leg_that_follows_the_visitors_scheme() -> None:
         WARN,
         "The CDN or proxy talks plain http to us when the visitor comes by http.",
     )
+    assert found("ORG-01", Cdn("your own proxy"), exchanges=both) == (
+        WARN,
+        "Your own proxy talks plain http to us when the visitor comes by http.",
+    )
     # Straight to us, http is what the visitor chose.
     assert acme("ORG-01", exchanges=both)[0] is PASS
 

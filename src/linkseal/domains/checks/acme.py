@@ -100,7 +100,7 @@ def delegation(view: View) -> Finding:
     good = [each for each in found if not failure(each)]
     if not found:
         return Skipped("_acme-challenge was not asked for")
-    names = [value for each in good if each.type == "CNAME" for value in each.values]
+    names = [value.lower() for each in good if each.type == "CNAME" for value in each.values]
     texts = [value for each in good if each.type == "TXT" for value in each.values]
     lines = [f"{each.server}: {each.type} {failure(each) or each.values}" for each in found]
     if names and set(names) == {want}:

@@ -82,9 +82,10 @@ def _broken_chain(seen: Observation) -> tuple[str, str, str] | None:
             return "breaks", hop.name, hop.rcode
         if not hop.target:
             continue
-        if hop.target in names:
-            return "loop", hop.target, "loop"
-        names.append(hop.target)
+        name = hop.target.lower()
+        if name in names:
+            return "loop", name, "loop"
+        names.append(name)
     if len(names) - 1 > _MAX_HOPS:
         return "long", names[-1], str(len(names) - 1)
     found = answers(seen, seen.host, "A", "AAAA")
@@ -148,14 +149,14 @@ def target(view: View) -> Finding:
     lines = [f"{hop.name} CNAME {hop.target}" for hop in seen.chain] + [f"{one}" for one in found]
     end = end or ", ".join(found)
     values = {"end": end, "target": seen.target, "cdn": view.cdn_name, "route": seen.route}
-    names = {hop.target for hop in seen.chain}
+    names = {hop.target.lower() for hop in seen.chain}
     if seen.target in names:
         return Passed(f"your target {seen.target}", lines)
     if any(name.endswith(f".{seen.base_domain}") for name in names if seen.base_domain):
         return Problem("other", end, seen.target, values, lines)
     if found and all(any(same_address(a, ours) for ours in seen.own_addresses) for a in found):
         return Passed("our addresses, without a CNAME", lines)
-    if view.cdn is not None:
+    if view.cdn is not None and (view.cdn.cname_suffixes or view.cdn.networks):
         if seen.route == "acme" and not seen.acme_delegation:
             return Problem("cdn", end, seen.target, values, lines)
         return Passed(f"{view.cdn.name}: {end}", lines)
@@ -224,7 +225,8 @@ def doubled(view: View) -> Finding:
             if not each.name.startswith(f"{entered}."):
                 continue
             asked = True
-            if not {seen.target, seen.ownership} & set(each.values):
+            targets = {value.lower() for value in each.values if each.type == "CNAME"}
+            if seen.target not in targets and seen.ownership not in each.values:
                 continue
             zone = each.name.removeprefix(f"{entered}.")
             values = {"label": entered.removesuffix(f".{zone}"), "entered": entered}
@@ -279,7 +281,7 @@ def _disagreement(one: Answer, other: Answer, lines: list[str]) -> Problem:
 def _says(answer: Answer) -> str:
     # Addresses behind a CDN differ from server to server, and may; names may not.
     if answer.type == "CNAME" and answer.values:
-        return ", ".join(sorted(answer.values))
+        return ", ".join(sorted(answer.values)).lower()
     return "an address" if answer.values else answer.rcode
 
 

@@ -161,7 +161,7 @@ def redirect(view: View) -> Finding:
     for each in judged:
         location = each.headers.get("location", "")
         values = {
-            "cdn": "Your server" if view.cdn is None else view.cdn.name,
+            "cdn": view.cdn_first,
             "status": each.status,
             "loc": location or "no Location",
             "server": server_of(each),

@@ -41,11 +41,15 @@ class Severity(enum.StrEnum):
 
 
 class Provider(Protocol):
-    """The CDN that was found in front of the domain."""
+    """The CDN or proxy that was found in front of the domain."""
 
     @property
     def name(self) -> str:
         """As people know it."""
+
+    @property
+    def cname_suffixes(self) -> Sequence[str]:
+        """Names under these are its own; a customer's own proxy has none."""
 
     @property
     def networks(self) -> Sequence[str]:
@@ -68,8 +72,14 @@ class View:
 
     @property
     def cdn_name(self) -> str:
-        """The CDN's name, for a sentence."""
+        """The CDN's name, within a sentence."""
         return self.cdn.name if self.cdn else "the CDN"
+
+    @property
+    def cdn_first(self) -> str:
+        """The CDN's name, at the beginning of a sentence."""
+        name = self.cdn.name if self.cdn else "the CDN or proxy"
+        return name[:1].upper() + name[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def encrypted(view: View) -> Finding:
     found = list(echoes(each for each in every if is_https(each)))
     if not found:
         return Skipped("no request over https reached us")
-    values = {"cdn": view.cdn.name if view.cdn else "The CDN or proxy"}
+    values = {"cdn": view.cdn_first}
     for exchange, echo in found:
         version = echo.tls_version
         if version in _MODERN:
@@ -116,7 +116,7 @@ def strict(view: View) -> Finding:
         return Skipped("no wrong certificate was shown on purpose; it is done on demand only")
     lines = [line(each) for each in found]
     if any(each.echo for each in found):
-        values = {"cdn": view.cdn.name if view.cdn else "The CDN or proxy"}
+        values = {"cdn": view.cdn_first}
         return Problem("full", "requests get through", "a refusal", values, lines)
     if all(each.status in _REFUSALS for each in found):
         return Passed("a wrong certificate is refused", lines)
@@ -138,7 +138,7 @@ def peer(view: View) -> Finding:
         return Skipped("the CDN is not known")
     networks = _networks(view.cdn.networks)
     if not networks:
-        return Skipped(f"{view.cdn.name} publishes no addresses that we hold")
+        return Skipped(f"{view.cdn_first} publishes no addresses that we hold")
     if not found:
         return _NOTHING
     for exchange, echo in found:
