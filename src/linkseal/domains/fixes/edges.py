@@ -132,8 +132,8 @@ _KEYCDN: Final[dict[str, str]] = {
     "HTTP-07": "Turn Ignore Query String off, and Cache Key Host on.",
     "HTTP-08": "KeyCDN does not document a field for the visitor's address: ask their support for "
     "a header rule, or do without.",
-    "HTTP-10": "KeyCDN passes GET and HEAD only: one-click unsubscribe has to use the shared "
-    "domain.",
+    "HTTP-10": "KeyCDN passes GET and HEAD only, which no setting changes: take another CDN "
+    "where mail programs are to unsubscribe by POST.",
     "HTTP-11": "Turn Image Processing off.",
     "HTTP-12": "Turn Secure Token and Block Bad Bots off for the zone.",
     "HTTP-13": "Set the zone's Origin URL to https:// and your target.",

@@ -42,7 +42,10 @@ def keycdn(names: Names) -> Guide:
         Step(
             "Know what KeyCDN cannot do",
             (
-                "It passes GET and HEAD only: one-click unsubscribe uses the shared domain.",
+                (
+                    "It passes GET and HEAD only: the POST of one-click unsubscribe does not get "
+                    "through."
+                ),
                 f"It tells us no visitor's address: events of `{host}` show KeyCDN's.",
             ),
         ),

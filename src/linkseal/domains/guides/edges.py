@@ -84,7 +84,7 @@ def cloudflare(names: Names) -> Guide:
     terraform = File(
         "cloudflare.tf",
         "hcl",
-        "does steps 2 to 5, bots excepted, with the cloudflare provider 5",
+        "does steps 2 to 5 with version 5 of the cloudflare provider",
         f"""\
 # {host}: click and open tracking, forwarded to {target}.
 # A zone has one ruleset a phase: where yours has rules in one of these, add these to them.

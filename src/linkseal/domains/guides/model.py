@@ -24,8 +24,8 @@ class Setting:
         roots: Path of the roots that our certificate is verified with; empty for the system's.
         resolver: Address of the DNS server to ask, ``192.0.2.53`` or ``192.0.2.53:5353``;
             empty for the usual ones.
-        http_port: Where it listens.
-        https_port: Where it listens with TLS.
+        http_port: Where it listens; recipients meet it at 80.
+        https_port: Where it listens with TLS; recipients meet it at 443.
         target_port: Where our edge listens with TLS.
 
     Raises:
@@ -127,7 +127,7 @@ class Guide:
             parts += [f"{number}. {step.title}", *(f"   - {line}" for line in step.lines), ""]
         for file in self.files:
             parts += [f"--- {file.name}: {file.where}", "", file.content]
-        return "\n".join(parts).rstrip("\n") + "\n"
+        return "\n".join(parts).replace("**", "").rstrip("\n") + "\n"
 
     def markdown(self) -> str:
         """Return it as Markdown."""

@@ -32,7 +32,6 @@ def nginx(names: Names) -> Guide:
     host, target, setting = names.host, names.target, names.setting
     certificate = setting.certificate or f"/etc/letsencrypt/live/{host}/fullchain.pem"
     key = setting.key or f"/etc/letsencrypt/live/{host}/privkey.pem"
-    port = "" if setting.https_port == 443 else f":{setting.https_port}"
     origin = target if setting.target_port == 443 else f"{target}:{setting.target_port}"
     content = f"""\
 # {host}: click and open tracking, forwarded to {target}.
@@ -49,7 +48,7 @@ server {{
 
     # Links that were sent over http keep working.
     location / {{
-        return 301 https://{host}{port}$request_uri;
+        return 301 https://{host}$request_uri;
     }}
 }}
 
@@ -167,10 +166,10 @@ def haproxy(names: Names) -> Guide:
     """Return the guide for HAProxy (2.4 and later)."""
     host, target, setting = names.host, names.target, names.setting
     certificate = setting.certificate or f"/etc/haproxy/certs/{host}.pem"
-    port = "" if setting.https_port == 443 else f":{setting.https_port}"
     resolver = setting.resolver and (
         setting.resolver if ":" in setting.resolver else f"{setting.resolver}:53"
     )
+    tls = f"ssl crt {certificate} alpn h2,http/1.1 ssl-min-ver TLSv1.2"
     servers = f"nameserver dns {resolver}" if resolver else "parse-resolv-conf"
     content = f"""\
 # {host}: click and open tracking, forwarded to {target}.
@@ -186,13 +185,15 @@ resolvers tracking
     hold valid 60s
 
 frontend tracking_http from tracking
-    bind :::{setting.http_port} v4v6
+    bind :{setting.http_port}
+    bind :::{setting.http_port} v6only
     http-request return status 421 unless {{ hdr(host),host_only -m str -i {host} }}
     # Links that were sent over http keep working.
-    http-request redirect prefix https://{host}{port} code 301
+    http-request redirect prefix https://{host} code 301
 
 frontend tracking_https from tracking
-    bind :::{setting.https_port} v4v6 ssl crt {certificate} alpn h2,http/1.1 ssl-min-ver TLSv1.2
+    bind :{setting.https_port} {tls}
+    bind :::{setting.https_port} v6only {tls}
     http-request return status 421 unless {{ hdr(host),host_only -m str -i {host} }}
     default_backend tracking_origin
 
@@ -203,7 +204,7 @@ backend tracking_origin from tracking
     http-request set-header X-Forwarded-Proto https
     server origin {target}:{setting.target_port} ssl verify required \
 ca-file {setting.roots or _ROOTS} sni str({target}) verifyhost {target} \
-ssl-min-ver TLSv1.2 resolvers tracking resolve-prefer ipv4 init-addr last,libc,none
+ssl-min-ver TLSv1.2 resolvers tracking resolve-prefer ipv4 init-addr none
 """
     where = "is added to /etc/haproxy/haproxy.cfg; then `haproxy -c -f` it, and reload"
     return _guide(
