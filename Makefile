@@ -44,6 +44,7 @@ check: $(STAMP) $(SYSTEM_STAMP) ## format, lint, types, import contracts, docs, 
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) python -m scripts.reference --check
+	@$(RUN) python -m scripts.checks --check
 	@$(RUN) pytest -n 2 --dist loadfile
 
 bench: $(BENCH_STAMP) ## measure side by side with nginx and pytracking
@@ -51,6 +52,7 @@ bench: $(BENCH_STAMP) ## measure side by side with nginx and pytracking
 
 docs: $(STAMP) ## write the generated pages of docs/reference
 	@$(RUN) python -m scripts.reference
+	@$(RUN) python -m scripts.checks
 
 format: $(STAMP) ## format the code
 	@$(RUN) ruff format .

@@ -28,6 +28,7 @@ from linkseal.certificates.held import open_key, shown
 from linkseal.certificates.process import run_certificates
 from linkseal.config import Address, Config
 from linkseal.edge.certificates import CertificateFiles
+from linkseal.edge.enrolled import client_rules
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, run_worker
@@ -159,6 +160,7 @@ class Service:
             held = shown(store.certificates.in_use(), now)
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
+            clients = client_rules(store.domains.all())
         certificates = [
             SnapshotCertificate(
                 (name,),
@@ -188,6 +190,7 @@ class Service:
             challenges=challenges,
             ticket_secret=self._tickets(),
             probe_key=datadir.open_probe_key(config, self._vault),
+            clients=clients,
         )
 
     def _own_certificate(self, now: datetime) -> Certificate:

@@ -10,6 +10,7 @@ import pytest
 from linkseal.testing.acme_directory import AcmeDirectory
 from linkseal.testing.knot import Knot
 from linkseal.testing.service import ServiceProcess
+from support.desk import Desk
 from support.lab import ZONE, Lab
 
 CONFIG = """\
@@ -51,3 +52,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
             yield found
         finally:
             found.service.stop()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A folder with a config file and two customers, where nothing runs."""
+    return Desk(tmp_path)

@@ -22,6 +22,7 @@ from linkseal.cli.branded import (
     step_dict,
 )
 from linkseal.cli.context import config, store
+from linkseal.cli.looking import enrol, explain, show_guide
 from linkseal.cli.output import JSONOption, out, print_json, print_table
 from linkseal.domains.base import DomainState
 from linkseal.domains.claim import (
@@ -34,6 +35,9 @@ from linkseal.domains.claim import (
 from linkseal.domains.lifecycle import Action, Route, Step, meaning
 
 app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help=True)
+app.command("guide")(show_guide)
+app.command()(enrol)
+app.command()(explain)
 
 HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
 ZoneOption = Annotated[bool, typer.Option("--zone", help="Print the records as zone file lines.")]

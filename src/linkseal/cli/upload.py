@@ -46,8 +46,17 @@ def open_files(
         names=[name],
         cdn=cdn,
         now=now,
-        roots=[each for path in (Path(certifi.where()), *roots) for each in _roots(path)],
+        roots=trusted_roots(roots),
     )
+
+
+def trusted_roots(more: Sequence[Path]) -> list[x509.Certificate]:
+    """Return the roots that browsers trust, and those in PEM files.
+
+    Raises:
+        CertificateError: A file cannot be read.
+    """
+    return [each for path in (Path(certifi.where()), *more) for each in _roots(path)]
 
 
 def _password(file: Path) -> str:

@@ -1,0 +1,190 @@
+"""``linkseal domain guide|explain|enrol``: the way through a CDN, and what a look found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from publicsuffixlist import PublicSuffixList
+from rich.markup import escape
+
+from linkseal.cli.context import config, store
+from linkseal.cli.output import JSONOption, out, plain, print_json
+from linkseal.cli.upload import trusted_roots
+from linkseal.domains.checks import CHECKS, Report, Result, Verdict, judge
+from linkseal.domains.claim import domain_name
+from linkseal.domains.fixes import fix
+from linkseal.domains.guides import GUIDES, guide
+from linkseal.domains.observation import Observation, load_observation
+from linkseal.domains.profiles import PROFILES, Detected, detect
+from linkseal.errors import DomainError
+
+HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
+_STYLES: Final = {
+    Result.FAIL: "bold red",
+    Result.WARN: "bold yellow",
+    Result.PASS: "green",
+    Result.SKIPPED: "dim",
+}
+
+
+def show_guide(
+    context: typer.Context,
+    host: HostArgument,
+    *,
+    cdn: Annotated[str, typer.Option("--cdn", help=f"One of {', '.join(GUIDES)}.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    files: Annotated[
+        Path | None, typer.Option(help="Write the configuration files into this folder.")
+    ] = None,
+) -> None:
+    """Print the exact steps for this domain and this CDN or proxy, and its config files.
+
+    Example: [bold]linkseal domain guide links.acme.example --cdn cloudflare[/bold]
+    """
+    settings = config(context)
+    with store(context) as opened:
+        domain = opened.domains.get(domain_name(host))
+    zone = PublicSuffixList().privatesuffix(domain.host) or ""
+    found = guide(
+        domain.host,
+        domain.target,
+        domain.ownership,
+        cdn,
+        settings.base_domain,
+        zone=zone,
+        delegation=domain.delegation,
+    )
+    if files is None:
+        sys.stdout.write((found.markdown() if markdown else found.text()).rstrip() + "\n")
+        return
+    files.mkdir(parents=True, exist_ok=True)
+    for file in found.files:
+        (files / file.name).write_text(file.content, encoding="utf-8")
+        out.print(str(files / file.name), markup=False, soft_wrap=True)
+
+
+def enrol(
+    context: typer.Context,
+    host: HostArgument,
+    cdn: Annotated[str, typer.Argument(help=f"One of {', '.join(PROFILES)}; or none.")],
+) -> None:
+    """Say which CDN or proxy stands in front: it alone is believed about clients' addresses.
+
+    Example: [bold]linkseal domain enrol links.acme.example cloudflare[/bold]
+    """
+    if cdn != "none" and cdn not in PROFILES:
+        raise DomainError(
+            f"there is no profile {cdn!r}",
+            code="cdn-unknown",
+            hint=f"one of {', '.join(PROFILES)}, or none",
+        )
+    name = domain_name(host)
+    with store(context) as opened:
+        opened.domains.set_cdn(name, "" if cdn == "none" else cdn)
+    if cdn == "none":
+        said = f"{name}: whoever connects is the client"
+    elif PROFILES[cdn].networks and PROFILES[cdn].client_header:
+        said = f"{name}: {PROFILES[cdn].client_header} is believed from {PROFILES[cdn].name}"
+    else:
+        said = f"{name}: {PROFILES[cdn].name} publishes no addresses: nothing it says is believed"
+    out.print(said, markup=False, soft_wrap=True)
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="What `domain check --save` wrote; - reads input.")],
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what passed and what was skipped.")
+    ] = False,
+    root: Annotated[
+        list[Path] | None, typer.Option(help="PEM root to trust as well; may be repeated.")
+    ] = None,
+    json: JSONOption = False,
+) -> None:
+    """Judge a saved look at a domain again; exit 1 when something blocks SSL.
+
+    Example: [bold]linkseal domain explain look.json --all[/bold]
+    """
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        observation = load_observation(data)
+    except (OSError, ValueError) as error:
+        raise DomainError(
+            f"{file} holds no saved look at a domain: {error}",
+            code="observation-unreadable",
+            hint="give the file that `linkseal domain check --save` wrote",
+        ) from error
+    cdn = detect(observation).profile
+    report = judge(observation, roots=trusted_roots(root or ()), cdn=cdn)
+    tell(observation, report, everything=everything, json=json)
+    if report.blocking:
+        raise typer.Exit(1)
+
+
+def tell(observation: Observation, report: Report, *, everything: bool, json: bool) -> None:
+    """Print a report: what, seen, expected, why it matters, and the fix for this CDN."""
+    found = detect(observation)
+    if json:
+        print_json(
+            {
+                "host": observation.host,
+                "at": observation.at.isoformat(),
+                "cdn": found.profile.id if found.profile else None,
+                "blocking": [verdict.check for verdict in report.blocking],
+                "verdicts": [_as_dict(verdict, found) for verdict in report.verdicts],
+            }
+        )
+        return
+    front = f"{found.profile.name} is in front" if found.profile else "no known CDN is in front"
+    out.print(f"{observation.host}: {front}", markup=False, soft_wrap=True)
+    for verdict in report.worst_first():
+        if everything or verdict.result in {Result.FAIL, Result.WARN}:
+            _print(verdict, found)
+    counts = [
+        f"{sum(each.result is result for each in report.verdicts)} {word}"
+        for result, word in (
+            (Result.FAIL, "block"),
+            (Result.WARN, "warn"),
+            (Result.PASS, "pass"),
+            (Result.SKIPPED, "could not be judged"),
+        )
+    ]
+    out.print("\n" + ", ".join(counts), markup=False)
+
+
+def _print(verdict: Verdict, found: Detected) -> None:
+    style = _STYLES[verdict.result]
+    out.print(
+        f"\n[{style}]{verdict.result.value}[/] [bold]{verdict.check}[/] "
+        f"{escape(plain(verdict.message))}",
+        soft_wrap=True,
+    )
+    if verdict.result not in {Result.FAIL, Result.WARN}:
+        return
+    lines = [("seen", verdict.seen), ("expected", verdict.expected)]
+    lines += [("", line) for line in verdict.evidence[:5]]
+    lines += [("why", CHECKS[verdict.check].why), ("fix", _fix(verdict, found))]
+    for label, text in lines:
+        if text:
+            out.print(f"  {label:<9} {plain(text)}", markup=False, soft_wrap=True)
+
+
+def _fix(verdict: Verdict, found: Detected) -> str:
+    return fix(verdict.check, found.profile.id if found.profile else None)
+
+
+def _as_dict(verdict: Verdict, found: Detected) -> dict[str, Any]:
+    wrong = verdict.result in {Result.FAIL, Result.WARN}
+    return {
+        "check": verdict.check,
+        "result": verdict.result.value,
+        "message": verdict.message,
+        "seen": verdict.seen,
+        "expected": verdict.expected,
+        "evidence": list(verdict.evidence),
+        "why": CHECKS[verdict.check].why if wrong else "",
+        "fix": _fix(verdict, found) if wrong else "",
+    }
