@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -155,6 +156,48 @@ class ACMEConfig(Section):
     )
     check_caa: bool = Field(True, description="Read CAA records before a CA is asked.")
     parallel: int = Field(4, ge=1, le=64, description="Orders at a time.")
+
+
+class ProberConfig(Section):
+    """How branded domains are looked at from outside."""
+
+    resolvers: tuple[AddressField, ...] = Field(
+        (), description="DNS resolvers that name servers are found with; empty: the system's."
+    )
+    public_resolvers: tuple[AddressField, ...] = Field(
+        (Address("1.1.1.1", 53), Address("8.8.8.8", 53)),
+        description="Resolvers recipients use, whose answers are judged; they should check DNSSEC.",
+    )
+    authority_port: int = Field(
+        53, ge=1, le=65535, description="Port of authoritative servers; 53 outside of a lab."
+    )
+    http_port: int = Field(80, ge=1, le=65535, description="Port of http; 80 outside of a lab.")
+    https_port: int = Field(443, ge=1, le=65535, description="Port of https; 443 outside of a lab.")
+    allow_private_addresses: bool = Field(
+        False, description="Let names lead to private addresses; for a lab."
+    )
+    refused_networks: tuple[str, ...] = Field(
+        (),
+        description="Public networks of yours that names must not lead to, as 203.0.113.0/24; "
+        "the addresses of the base domain are let through.",
+    )
+    egress: tuple[str, ...] = Field(
+        (), description="Addresses requests leave from, when behind NAT; empty: this machine's."
+    )
+    timeout: float = Field(
+        10.0, gt=0, le=30, description="Seconds for one connection or one exchange."
+    )
+    extra_roots: tuple[Path, ...] = Field(
+        (), description="PEM files of roots trusted besides the web's; for a lab."
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> ProberConfig:
+        for network in self.refused_networks:
+            ip_network(network)
+        for address in self.egress:
+            ip_address(address)
+        return self
 
 
 class JournalConfig(Section):

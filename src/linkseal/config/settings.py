@@ -19,6 +19,7 @@ from linkseal.config.sections import (
     JournalConfig,
     LogConfig,
     MailConfig,
+    ProberConfig,
     SecretText,
     SMTPConfig,
     StoreConfig,
@@ -66,6 +67,7 @@ class Config(BaseSettings):
     edge: EdgeConfig = Field(EdgeConfig(), description=EdgeConfig.__doc__)
     tls: TLSConfig = Field(TLSConfig(), description=TLSConfig.__doc__)
     acme: ACMEConfig = Field(ACMEConfig(), description=ACMEConfig.__doc__)
+    prober: ProberConfig = Field(ProberConfig(), description=ProberConfig.__doc__)
     journal: JournalConfig = Field(JournalConfig(), description=JournalConfig.__doc__)
     store: StoreConfig = Field(StoreConfig(), description=StoreConfig.__doc__)
     smtp: SMTPConfig = Field(SMTPConfig(), description=SMTPConfig.__doc__)

@@ -1,0 +1,12 @@
+"""The prober: looks at a branded domain from outside, and judges nothing.
+
+:func:`probe` fills an :class:`~linkseal.domains.observation.Observation`; the checks judge it.
+"""
+
+from __future__ import annotations
+
+from linkseal.prober.request import KeySigner, ProbeRequest, Progress, Signer
+from linkseal.prober.roots import trusted_roots
+from linkseal.prober.run import probe
+
+__all__ = ["KeySigner", "ProbeRequest", "Progress", "Signer", "probe", "trusted_roots"]

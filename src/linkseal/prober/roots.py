@@ -1,0 +1,36 @@
+"""The roots that browsers trust, as far as this machine knows them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+
+from linkseal.config.sections import ProberConfig
+from linkseal.errors import ConfigError
+
+
+def trusted_roots(config: ProberConfig) -> list[x509.Certificate]:
+    """Return Mozilla's roots and those of ``extra_roots``, to judge chains by.
+
+    Raises:
+        ConfigError: ``config-invalid``: one of the files cannot be read.
+    """
+    return [*_mozilla(), *(root for file in config.extra_roots for root in _read(file))]
+
+
+@cache
+def _mozilla() -> tuple[x509.Certificate, ...]:
+    return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+
+
+def _read(file: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"prober.extra_roots: {file} cannot be read: {error}",
+            hint="name PEM files of certificates",
+        ) from error

@@ -1,0 +1,181 @@
+"""A branded domain on loopback to be probed: its DNS, and servers that behave as told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import trustme
+from cryptography import x509
+
+from linkseal.config import Address
+from linkseal.config.sections import ProberConfig
+from linkseal.domains.checks import Result, judge
+from linkseal.domains.observation import Exchange, Observation
+from linkseal.edge.probe import Asked, Line, Probes
+from linkseal.prober import KeySigner, ProbeRequest, Progress, probe
+from linkseal.testing.dns_server import DNSServer, running_dns
+
+HOST = "links.acme.example"
+BASE = "ct.example.net"
+TARGET = f"t-abc.{BASE}"
+OWNERSHIP = "ct-verify=k4yq"
+KEY = b"k" * 32
+CUSTOMER = [f"links CNAME {TARGET}.", f"_ct-challenge.links TXT {OWNERSHIP}"]
+ZONES = {"acme.example": CUSTOMER, BASE: ["@ A 127.0.0.1", "t-abc A 127.0.0.1"]}
+
+
+@contextlib.contextmanager
+def zones(customer: Sequence[str] = CUSTOMER, **more: Any) -> Iterator[DNSServer]:
+    with running_dns(ZONES | {"acme.example": customer}, **more) as server:
+        yield server
+
+
+def settings(server: DNSServer | None, **more: Any) -> ProberConfig:
+    places: dict[str, Any] = {}
+    if server is not None:
+        place = (Address(server.host, server.port),)
+        places = {"resolvers": place, "public_resolvers": place, "authority_port": server.port}
+    return ProberConfig(**(places | {"allow_private_addresses": True, "timeout": 3.0} | more))
+
+
+def request(**more: Any) -> ProbeRequest:
+    asked: dict[str, Any] = {
+        "host": HOST,
+        "target": TARGET,
+        "ownership": OWNERSHIP,
+        "base_domain": BASE,
+        "route": "uploaded",
+        "signer": KeySigner(HOST, KEY),
+    }
+    return ProbeRequest(**(asked | more))
+
+
+@dataclass
+class Origin:
+    """Answers as our edge does; ``behave`` comes first, and ``None`` from it is silence.
+
+    Attributes:
+        behave: Given the request and what the edge would answer.
+        asked: Every request.
+    """
+
+    behave: Callable[[Asked, bytes], Awaitable[bytes | None] | bytes | None] | None = None
+    asked: list[Asked] = field(default_factory=list)
+    probes: Probes = field(default_factory=lambda: Probes(0, KEY))
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open.add(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+            method, target, _ = lines[0].split(b" ")
+            pairs = [line.partition(b":") for line in lines[1:] if line]
+            headers = [(name, value.strip()) for name, _, value in pairs]
+            hosts = [value for name, value in headers if name.lower() == b"host"]
+            asked = Asked(
+                method=method.decode(),
+                target=target,
+                path=target.partition(b"?")[0].decode(),
+                host=hosts[0].decode(),
+                served=True,
+                headers=headers,
+                rule=None,
+                came_by=Line(writer.transport, HOST, writer.get_extra_info("peername")[0]),
+            )
+            self.asked.append(asked)
+            answer: Any = self.edge(asked)
+            if self.behave is not None:
+                answer = self.behave(asked, answer)
+                if asyncio.iscoroutine(answer):
+                    answer = await answer
+            if answer is None:
+                await reader.read()
+            else:
+                writer.write(answer)
+                await writer.drain()
+        writer.transport.abort()
+        self.open.discard(writer)
+
+    def edge(self, asked: Asked) -> bytes:
+        reply = self.probes.reply(asked)
+        if reply is None:
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        fields = reply.fields | {
+            "Cache-Control": "private, no-store",
+            "Content-Length": str(len(reply.body)),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        body = b"" if asked.method == "HEAD" else reply.body
+        return f"HTTP/1.1 {reply.status}\r\n{head}\r\n".encode() + body
+
+
+def server_tls(certificate: trustme.LeafCert, *, whole: bool = True) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if whole:
+        certificate.configure_cert(context)
+        return context
+    alone = certificate.private_key_pem.bytes() + certificate.cert_chain_pems[0].bytes()
+    with trustme.Blob(alone).tempfile() as file:
+        context.load_cert_chain(file)
+    return context
+
+
+@contextlib.asynccontextmanager
+async def serving(origin: Origin, tls: ssl.SSLContext | None, host: str) -> AsyncIterator[int]:
+    server = await asyncio.start_server(origin.handle, host, 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in list(origin.open):
+            writer.transport.abort()
+        await asyncio.sleep(0.05)
+
+
+@dataclass
+class Seen:
+    """What a run saw, and what it told on the way."""
+
+    observation: Observation
+    progress: list[Progress]
+    roots: list[x509.Certificate]
+
+    def exchanges(self, purpose: str) -> list[Exchange]:
+        return [each for each in self.observation.exchanges if each.purpose == purpose]
+
+    def verdicts(self) -> dict[str, str]:
+        """Messages of what does not pass, by check."""
+        report = judge(self.observation, roots=self.roots)
+        bad = {Result.WARN, Result.FAIL}
+        return {each.check: each.message for each in report.verdicts if each.result in bad}
+
+
+async def look(
+    origin: Origin,
+    *,
+    authority: trustme.CA,
+    certificate: trustme.LeafCert | None = None,
+    tls: ssl.SSLContext | None = None,
+    plain: Origin | None = None,
+    customer: Sequence[str] = CUSTOMER,
+    seconds: float = 30.0,
+    asking: ProbeRequest | None = None,
+    **config: Any,
+) -> Seen:
+    """Probe a domain whose https is one origin and whose http is another, or the same."""
+    context = tls or server_tls(certificate or authority.issue_cert(HOST))
+    progress: list[Progress] = []
+    with zones(customer) as dns:
+        async with (
+            serving(origin, context, "127.0.0.1") as https,
+            serving(plain or origin, None, "127.0.0.1") as http,
+        ):
+            known = settings(dns, **({"http_port": http, "https_port": https} | config))
+            observation = await probe(asking or request(), known, progress.append, seconds=seconds)
+    roots = x509.load_pem_x509_certificates(authority.cert_pem.bytes())
+    return Seen(observation, progress, roots)
