@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -278,7 +279,7 @@ def test_a_ca_that_is_still_at_work_when_we_die_is_asked_for_the_same_order(benc
 
 def test_garbage_for_a_certificate_is_refused_and_ordered_anew(bench: Bench) -> None:
     bench.ca.damage_certificate = True
-    assert problem(bench.work()) == "serverInternal"
+    assert problem(bench.work()) == "unexpectedCertificate"
     bench.ca.damage_certificate = False
     assert bench.work().problem is None
 
@@ -352,6 +353,8 @@ def test_a_renewal_comes_when_the_ca_says_and_names_what_it_replaces(bench: Benc
     bench.work()
     bench.store.certificates.change_name(NAME, datetime.now(UTC), "x", renewal=None)
     windows(bench, timedelta(hours=-2))
+    with sqlite3.connect(bench.url.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE certificates SET starts_at_ms = starts_at_ms - 7200000")
     before = bench.in_use()
     bench.work()
     assert bench.in_use() != before
@@ -492,5 +495,76 @@ def test_caa_that_forbids_one_ca_lets_the_next_be_asked_and_all_is_on_record(
 def test_two_key_types_count_as_two_certificates(bench: Bench) -> None:
     both = bench.ordering(kinds=("p256", "rsa2048"))
     bench.work(ordering=both)
-    (spent,) = both._spent().values()
+    (spent,) = both.budget.spent().values()
     assert sorted(each.what for each in spent) == ["certificate"] * 2 + ["order"] * 2
+
+
+def test_a_ca_that_dies_with_an_order_on_record_does_not_keep_the_next_from_it(
+    bench: Bench,
+) -> None:
+    bench.ca.fail_with(503, None, "/certificate/", times=9)
+    assert bench.work().sealed_order is not None
+    bench.ca.fail_with(503, None, times=99)
+    with AcmeDirectory() as other:
+        other.validate = lambda *_: None
+        both = bench.ordering(
+            IssuerConfig(directory=bench.ca.url), IssuerConfig(directory=other.url)
+        )
+        name = bench.work(ordering=both)
+        assert (name.problem, name.sealed_order) == (None, None)
+        assert bench.in_use()[0].issuer == other.url
+
+
+def test_an_order_nothing_comes_of_is_given_up_after_a_few_tries(bench: Bench) -> None:
+    bench.ca.fail_with(503, None, "/certificate/", times=99)
+    for _ in range(5):
+        bench.work()
+    assert len(bench.ca.orders) == 2
+    bench.ca.fail_with(503, None, "/certificate/", times=0)
+    assert bench.work().problem is None
+
+
+def test_garbage_is_no_reason_to_ask_for_the_same_garbage_again(bench: Bench) -> None:
+    bench.ca.damage_certificate = True
+    for _ in range(2):
+        assert problem(bench.work()) == "unexpectedCertificate"
+    assert len(bench.ca.orders) == 2
+
+
+def test_a_ca_that_always_wants_renewal_is_obeyed_once_an_hour_at_most(bench: Bench) -> None:
+    bench.work()
+    windows(bench, timedelta(days=-3))
+    for _ in range(3):
+        bench.work()
+    assert len(bench.ca.issued) == 1
+
+
+def test_one_kind_of_key_that_a_ca_refuses_leaves_the_other(bench: Bench) -> None:
+    limited = Problem("rateLimited", "no more of these")
+    both = bench.ordering(kinds=("p256", "rsa2048"))
+    asked: list[int] = []
+
+    def second_fails(*_: object) -> None:
+        asked.append(1)
+        bench.ca.fail_with(429, limited, "/new-order")
+
+    bench.ca.validate = lambda *_: second_fails()
+    name = bench.work(ordering=both)
+    assert name.problem is None
+    assert [each.key_type for each in bench.in_use()] == ["p256"]
+
+
+def test_a_ca_that_wants_peace_about_a_domain_gets_it_and_the_next_is_asked(bench: Bench) -> None:
+    with AcmeDirectory() as other:
+        other.validate = bench.ca.validate = lambda *_: None
+        limited = Problem("rateLimited", "later")
+        bench.ca.fail_with(429, limited, "/new-order", retry_after=7200)
+        both = bench.ordering(
+            IssuerConfig(directory=bench.ca.url), IssuerConfig(directory=other.url)
+        )
+        bench.work(ordering=both)
+        asked = len(bench.ca.requests)
+        bench.renew()
+        assert bench.work(ordering=both).problem is None
+        assert len(bench.ca.requests) == asked
+        assert len(other.issued) == 2

@@ -78,7 +78,9 @@ def test_a_window_that_makes_no_sense_is_not_believed(window: Window | None) -> 
 
 
 def test_a_window_that_is_past_means_now_and_one_too_long_ends_with_the_certificate() -> None:
-    assert renew_at(life(0, 90), Window(NOW - 2 * DAY, NOW - DAY), 1) <= NOW
+    assert renew_at(life(-9, 81), Window(NOW - 2 * DAY, NOW - DAY), 1) <= NOW
+    young = renew_at(life(0, 90), Window(NOW - 2 * DAY, NOW - DAY), 1)
+    assert young == NOW + timedelta(hours=1)
     assert renew_at(life(0, 90), Window(NOW + 80 * DAY, NOW + 200 * DAY), 1) == NOW + 90 * DAY
 
 

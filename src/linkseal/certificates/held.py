@@ -54,6 +54,7 @@ class Flight(msgspec.Struct, frozen=True):
         key: PEM, secret.
         csr: PEM.
         made: Certificates of other key types that came before, of the same CA.
+        tries: How often it was resumed in vain.
     """
 
     issuer: str
@@ -62,6 +63,7 @@ class Flight(msgspec.Struct, frozen=True):
     key: bytes
     csr: bytes
     made: tuple[Made, ...] = ()
+    tries: int = 0
 
     def __repr__(self) -> str:
         """Name it without its key."""

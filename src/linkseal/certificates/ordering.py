@@ -17,7 +17,6 @@ from typing import Final
 import structlog
 from acme import messages
 from msgspec.structs import replace
-from publicsuffixlist import PublicSuffixList
 
 from linkseal.certificates import metrics
 from linkseal.certificates.accounts import Accounts
@@ -28,6 +27,7 @@ from linkseal.certificates.authority import (
     new_csr,
     new_key,
 )
+from linkseal.certificates.budget import Budget
 from linkseal.certificates.dns01 import (
     DNSProvider,
 )
@@ -40,39 +40,31 @@ from linkseal.certificates.held import (
     to_store,
 )
 from linkseal.certificates.received import check_received
+from linkseal.certificates.renewal import look
 from linkseal.certificates.schedule import (
-    ASK_WINDOW_EVERY,
-    LONGEST_SPAN,
-    Life,
-    Spending,
     Spent,
     Wait,
-    Window,
-    must_wait,
-    renew_at,
     try_again_after,
 )
 from linkseal.certificates.showing import Showing
-from linkseal.config import ACMEConfig
-from linkseal.errors import CertificateError
+from linkseal.config import ACMEConfig, IssuerConfig
+from linkseal.errors import LinksealError, StoreError
 from linkseal.store import CertificateName, Store, StoredCertificate
 from linkseal.vault import Vault
 
 LEASE: Final = timedelta(seconds=60)
 """How long a name stays its worker's after the worker was last heard of."""
-_CHALLENGE_LIFE: Final = timedelta(hours=1)
-_SPENDING: Final = {
-    "ordered": Spending.ORDER,
-    "issued": Spending.CERTIFICATE,
-    "failed": Spending.FAILURE,
-    "refused": Spending.FAILURE,
-}
-"""What entries of the history count as."""
 _NO_PREDECESSOR: Final = frozenset({"alreadyReplaced", "unauthorized", "malformed"})
 """Problems of an order with ``replaces`` (RFC 9773 §5) that another without it may not have."""
 _ACCOUNT_LOST: Final = frozenset({"accountDoesNotExist", "badPublicKey"})
-_PASSING: Final = frozenset({"unreachable", "orderNotReady", "serverInternal", "badNonce"})
+_PASSING: Final = frozenset(
+    {"unreachable", "orderNotReady", "serverInternal", "badNonce", "rateLimited", "clock"}
+)
 """Problems after which an order may still come to something."""
+_MOST_TRIES: Final = 3
+"""How often an order is resumed before another takes its place."""
+_SETTLED: Final = timedelta(minutes=5)
+"""How long after an issue a certificate is first looked at again."""
 
 log = structlog.get_logger("certificates")
 
@@ -94,6 +86,7 @@ class Ordering:
         owner: What leases are taken as.
         accounts: The CAs.
         showing: How they are shown challenges.
+        budget: What they allow us.
 
     Args:
         config: The CAs and how they are shown challenges.
@@ -115,7 +108,7 @@ class Ordering:
         self._config = config
         self._store = store
         self._vault = vault
-        self._suffixes = PublicSuffixList()
+        self.budget = Budget(store)
         self.accounts = Accounts(config, store, vault)
         self.showing = Showing(config, store, provider)
         self.owner = owner
@@ -151,96 +144,54 @@ class Ordering:
         asked_for = bool(name.renewal and name.renewal.get("now"))
         try:
             if stands.in_use and not name.sealed_order and not asked_for:
-                due = self._look(name, stands.in_use)
+                said, due = look(self.accounts, name.renewal, stands.in_use, _now())
+                self._settle(name, "", {}, renewal=said, due_at=due or _now())
                 if due is not None:
-                    self._settle(name, "", {}, due_at=due)
                     return
             issuer, made = self._order(name, stands.in_use)
             self._put(name, issuer, made)
+        except StoreError:
+            raise
         except _Waiting as waiting:
             log.info("order waits", name=name.name, waiting=str(waiting.wait))
             self._settle(name, "", {}, waiting=str(waiting.wait), due_at=waiting.wait.until)
         except _Lost:
             log.warning("another worker has the name", name=name.name)
-        except OrderError as error:
-            self._failed(name, error)
-        except CertificateError as error:
-            problem = Problem(error.code, error.message, Whose.OURS, error.hint)
-            self._failed(name, OrderError(problem))
-
-    # When.
-
-    def _look(
-        self, name: CertificateName, in_use: tuple[StoredCertificate, ...]
-    ) -> datetime | None:
-        """Ask the CA when to renew; return when to look again, ``None`` if it is time."""
-        now = _now()
-        first = min(in_use, key=lambda each: each.ends_at)
-        renewal = dict(name.renewal or {})
-        asked_at = _instant(renewal.get("asked_at"))
-        if asked_at is None or now - asked_at >= ASK_WINDOW_EVERY:
-            renewal = {
-                "asked_at": now.isoformat(),
-                # Drawn once a window: a new draw at each look would come early too often.
-                "chance": renewal.get("chance") or repr(random.random()),  # noqa: S311
-                **self._window(first),
-            }
-            self._settle(name, "", {}, renewal=renewal)
-        start, end = _instant(renewal.get("start")), _instant(renewal.get("end"))
-        window = Window(start, end) if start and end else None
-        life = Life(first.starts_at, first.ends_at)
-        instant = renew_at(life, window, float(renewal.get("chance", "0.5")))
-        return min(instant, now + ASK_WINDOW_EVERY) if instant > now else None
-
-    def _window(self, certificate: StoredCertificate) -> dict[str, str]:
-        issuer = self.accounts.issuer(certificate.issuer)
-        if issuer is None:
-            return {}
-        try:
-            authority = self.accounts.open(issuer)
-            if not authority.knows_windows:
-                return {}
-            window, page = authority.window(certificate.chain.encode())
-        except OrderError as error:
-            # The plain rule holds then.
-            log.warning("renewal window unknown", name=certificate.name, error=error.message)
-            return {}
-        said = {"start": window.start.isoformat(), "end": window.end.isoformat()}
-        return said | ({"explanation": page} if page else {})
+        except Exception as error:  # noqa: BLE001 - a name must not be tried for ever in silence
+            self._failed(name, _told(error))
 
     # Order.
 
     def _order(
         self, name: CertificateName, in_use: tuple[StoredCertificate, ...]
     ) -> tuple[str, tuple[Made, ...]]:
-        if name.sealed_order is not None:
-            resumed = self._resume(name, open_flight(self._vault, name.sealed_order), in_use)
-            if resumed is not None:
-                return resumed
         waits: list[Wait] = []
         refusals: list[OrderError] = []
-        spent = self._spent()
-        for issuer in self._config.issuers:
+        failed = ""
+        if name.sealed_order is not None:
             try:
-                authority = self.accounts.open(issuer)
-                renews = authority.knows_windows and any(
-                    each.issuer == issuer.directory for each in in_use
-                )
-                wait = self._wait(name, spent.get(issuer.directory, []))
-                # Renewals that a CA asked for are free of its limits.
-                if wait is not None and not renews:
-                    waits.append(wait)
-                    continue
-                self.showing.preflight(name, authority, self.accounts.url(issuer))
-                return issuer.directory, self._issue(name, authority, (), in_use)
+                resumed = self._resume(name, name.sealed_order, in_use)
+                if resumed is not None:
+                    return resumed
             except OrderError as error:
-                metrics.ORDERS.labels(issuer.directory, "failed").inc()
-                if error.problem.type in _ACCOUNT_LOST:
-                    self.accounts.forget(issuer)
+                # It may still come to something; until then another CA may be quicker.
+                refusals.append(error)
+                failed = error.problem.issuer
+        spent = self.budget.spent()
+        for issuer in self._config.issuers:
+            if issuer.directory == failed:
+                continue
+            try:
+                wait, made = self._ask(name, issuer, spent.get(issuer.directory, []), in_use)
+            except OrderError as error:
                 # What is wrong with a name is so for every CA, but CAA may allow the next.
                 if error.problem.whose is Whose.NAME and error.problem.type != "caa":
                     raise
                 refusals.append(error)
+                continue
+            if wait is None:
+                return issuer.directory, made
+            waits.append(wait)
         for refusal in refusals[:-1]:
             log.warning("a CA failed", name=name.name, error=refusal.message)
             self._store.certificates.note(name.name, _now(), "refused", _detail(refusal.problem))
@@ -248,24 +199,66 @@ class Ordering:
             raise refusals[-1]
         raise _Waiting(min(waits, key=lambda wait: wait.until))
 
-    def _resume(
-        self, name: CertificateName, flight: Flight, in_use: tuple[StoredCertificate, ...]
-    ) -> tuple[str, tuple[Made, ...]] | None:
-        """Go on with an order of before; ``None`` if nothing can come of it any more."""
-        issuer = self.accounts.issuer(flight.issuer)
-        if issuer is None or not flight.url:
-            return None
+    def _ask(
+        self,
+        name: CertificateName,
+        issuer: IssuerConfig,
+        spent: list[Spent],
+        in_use: tuple[StoredCertificate, ...],
+    ) -> tuple[Wait | None, tuple[Made, ...]]:
+        """Ask one CA, if its limits allow it; else return what must be waited for."""
+        kept = self.budget.kept_off(issuer.directory, name.name)
+        if kept is not None:
+            raise kept
         try:
             authority = self.accounts.open(issuer)
-            order = authority.resume(flight.url, flight.csr)
-            log.info("order resumed", name=name.name, order=flight.url)
-            made = (*flight.made, self._finish(name, authority, order, flight))
-            return issuer.directory, self._issue(name, authority, made, in_use)
-        except OrderError as error:
-            if error.problem.type in _PASSING:
-                raise
-            log.warning("order given up", name=name.name, error=error.message)
-            return None
+            kinds = {each.key_type for each in in_use if each.issuer == issuer.directory}
+            renews = authority.knows_windows and kinds >= set(self._config.key_types)
+            wait = self.budget.wait(name.name, spent, renews=renews)
+            if wait is not None:
+                return wait, ()
+            self.showing.preflight(name, authority, self.accounts.url(issuer))
+            return None, self._issue(name, authority, (), in_use)
+        except (StoreError, _Lost):
+            raise
+        except Exception as caught:
+            error = _told(caught)
+            metrics.ORDERS.labels(issuer.directory, "failed").inc()
+            self.budget.keep_off(issuer.directory, name.name, error)
+            if error.problem.type in _ACCOUNT_LOST:
+                self.accounts.forget(issuer)
+            raise error from caught
+
+    def _resume(
+        self, name: CertificateName, sealed: bytes, in_use: tuple[StoredCertificate, ...]
+    ) -> tuple[str, tuple[Made, ...]] | None:
+        """Go on with an order of before; ``None`` if nothing can come of it any more.
+
+        Raises:
+            OrderError: Something may still come of it, but not now. It is tried a few times.
+        """
+        flight = None
+        try:
+            flight = open_flight(self._vault, sealed)
+            issuer = self.accounts.issuer(flight.issuer)
+            if issuer is not None and flight.url:
+                authority = self.accounts.open(issuer)
+                order = authority.resume(flight.url, flight.csr)
+                log.info("order resumed", name=name.name, order=flight.url)
+                made = (*flight.made, self._finish(name, authority, order, flight))
+                return issuer.directory, self._issue(name, authority, made, in_use)
+        except (StoreError, _Lost):
+            raise
+        except Exception as caught:
+            error = _told(caught)
+            log.warning("order not resumed", name=name.name, error=error.message)
+            passing = error.problem.type in _PASSING
+            if flight is not None and passing and flight.tries < _MOST_TRIES:
+                again = replace(flight, tries=flight.tries + 1)
+                self._settle(name, "", {}, sealed_order=seal_flight(self._vault, again))
+                raise error from caught
+        self._settle(name, "", {}, sealed_order=None)
+        return None
 
     def _issue(
         self,
@@ -290,22 +283,42 @@ class Ordering:
                 None,
             )
             try:
-                order = authority.order(flight.csr, replaced)
+                order = self._new_order(authority, flight.csr, replaced)
             except OrderError as error:
-                # A predecessor the CA does not take must not stand in the way of its successor.
-                if replaced is None or error.problem.type not in _NO_PREDECESSOR:
+                if not made:
                     raise
-                order = authority.order(flight.csr, None)
+                log.warning("a key type is left out", name=name.name, error=error.message)
+                continue
             flight = replace(flight, url=str(order.uri))
             # On record before anything is shown: the key must outlive us.
             self._settle(
                 name,
                 "ordered",
-                {"issuer": directory, "domain": self._domain(name.name), "order": flight.url},
+                {"issuer": directory, "domain": self.budget.domain(name.name), "order": flight.url},
                 sealed_order=seal_flight(self._vault, flight),
             )
-            made = (*made, self._finish(name, authority, order, flight))
+            try:
+                made = (*made, self._finish(name, authority, order, flight))
+            except OrderError as error:
+                if error.problem.type not in _PASSING:
+                    self._settle(name, "", {}, sealed_order=None)
+                if not made:
+                    raise
+                # One kind is better than none; the other comes with the next renewal.
+                log.warning("a key type is left out", name=name.name, error=error.message)
         return made
+
+    @staticmethod
+    def _new_order(
+        authority: Authority, csr: bytes, replaced: bytes | None
+    ) -> messages.OrderResource:
+        try:
+            return authority.order(csr, replaced)
+        except OrderError as error:
+            # A predecessor the CA does not take must not stand in the way of its successor.
+            if replaced is None or error.problem.type not in _NO_PREDECESSOR:
+                raise
+            return authority.order(csr, None)
 
     def _finish(
         self,
@@ -330,7 +343,7 @@ class Ordering:
             owner=self.owner,
             sealed_order=None,
             renewal=None,
-            due_at=_now(),
+            due_at=_now() + _SETTLED,
         )
         if not stored:
             raise _Lost
@@ -349,7 +362,6 @@ class Ordering:
         log.error(
             "no certificate", name=name.name, again_at=due_at.isoformat("T", "seconds"), **detail
         )
-        keep = {} if problem.type in _PASSING else {"sealed_order": None}
         with contextlib.suppress(_Lost):
             self._settle(
                 name,
@@ -359,30 +371,7 @@ class Ordering:
                 problem=detail | {"at": now.isoformat(timespec="seconds")},
                 waiting="",
                 due_at=due_at,
-                **keep,
             )
-
-    def _wait(self, name: CertificateName, spent: list[Spent]) -> Wait | None:
-        return must_wait(name.name, self._domain(name.name), spent, _now())
-
-    def _domain(self, name: str) -> str:
-        """Return the registered domain that CAs count by."""
-        return str(self._suffixes.privatesuffix(name.removeprefix("*.")) or name)
-
-    def _spent(self) -> dict[str, list[Spent]]:
-        """Return what counts against each CA's limits, out of the history."""
-        found: dict[str, list[Spent]] = {}
-        for entry in self._store.certificates.history(since=_now() - LONGEST_SPAN):
-            what = _SPENDING.get(entry.what)
-            if what is None or not entry.detail.get("issuer"):
-                continue
-            if what is Spending.FAILURE and entry.detail.get("whose") != Whose.NAME:
-                continue
-            spent = Spent(entry.at, entry.name, self._domain(entry.name), what)
-            # Of each key type there is one, and a CA counts every one.
-            count = int(entry.detail.get("certificates", "1"))
-            found.setdefault(entry.detail["issuer"], []).extend([spent] * count)
-        return found
 
     def _settle(
         self, name: CertificateName, what: str, detail: Mapping[str, str], **values: object
@@ -392,12 +381,18 @@ class Ordering:
             raise _Lost
 
 
+def _told(error: Exception) -> OrderError:
+    """Return any failure as a problem: told, and tried again later."""
+    if isinstance(error, OrderError):
+        return error
+    if isinstance(error, LinksealError):
+        return OrderError(Problem(error.code, error.message, Whose.OURS, error.hint))
+    log.error("fault in an order", exc_info=error)
+    return OrderError(Problem("internal", repr(error), Whose.OURS, "see the service's log"))
+
+
 def _detail(problem: Problem) -> dict[str, str]:
     return {key: str(value) for key, value in asdict(problem).items()}
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _now() -> datetime:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+YOUNGEST: Final = timedelta(hours=1)
+"""A certificate younger than this is not renewed, whatever its CA says."""
 SHORT_LIVED: Final = timedelta(days=10)
 WARN_DAYS: Final = (30, 14, 7, 1)
 """Days before the end at which a certificate that nobody renews is warned of."""
@@ -89,8 +91,9 @@ def backstop(life: Life) -> datetime:
 def renew_at(life: Life, window: Window | None, chance: float) -> datetime:
     """Return when to renew: a random instant in the CA's window, else the backstop.
 
-    RFC 9773 §4.2: uniformly random in the window, at once when that is past. A window that
-    ends after the certificate does, or is inverted, is not believed.
+    RFC 9773 §4.2: uniformly random in the window, at once when that is past, but not before
+    the certificate is an hour old: a CA that errs must not make us renew without end. A
+    window that begins after the certificate ends, or is inverted, is not believed.
 
     Args:
         life: The certificate's.
@@ -100,7 +103,8 @@ def renew_at(life: Life, window: Window | None, chance: float) -> datetime:
     if window is None or window.end < window.start or window.start >= life.end:
         return backstop(life)
     end = min(window.end, life.end)
-    return window.start + (end - window.start) * chance
+    youngest = life.start + min(YOUNGEST, life.length / 2)
+    return max(window.start + (end - window.start) * chance, youngest)
 
 
 def try_again_after(failures: int, chance: float) -> timedelta:
