@@ -21,6 +21,7 @@ from linkseal.cli.branded import (
     record_dict,
     step_dict,
 )
+from linkseal.cli.check import check
 from linkseal.cli.context import config, store
 from linkseal.cli.looking import enrol, explain, show_guide
 from linkseal.cli.output import JSONOption, out, print_json, print_table
@@ -35,6 +36,7 @@ from linkseal.domains.claim import (
 from linkseal.domains.lifecycle import Action, Route, Step, meaning
 
 app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help=True)
+app.command()(check)
 app.command("guide")(show_guide)
 app.command()(enrol)
 app.command()(explain)

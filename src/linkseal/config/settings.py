@@ -60,6 +60,10 @@ class Config(BaseSettings):
         description="Master key, base64, instead of the file master.key in data_dir. "
         "Set it in the environment, never in the file.",
     )
+    auto_approve: bool = Field(
+        False,
+        description="Enable SSL for a branded domain as soon as its checks pass, without asking.",
+    )
     degraded: Literal["shared", "keep"] = Field(
         "shared",
         description="What links do while a branded domain's SSL is broken: shared or keep.",
