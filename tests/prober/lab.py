@@ -60,11 +60,13 @@ class Origin:
     """Answers as our edge does; ``behave`` comes first, and ``None`` from it is silence.
 
     Attributes:
-        behave: Given the request and what the edge would answer.
+        behave: Given the request and what the edge answers.
+        rewrite: Changes a request before the edge sees it.
         asked: Every request.
     """
 
     behave: Callable[[Asked, bytes], Awaitable[bytes | None] | bytes | None] | None = None
+    rewrite: Callable[[Asked], Asked] | None = None
     asked: list[Asked] = field(default_factory=list)
     probes: Probes = field(default_factory=lambda: Probes(0, KEY))
     open: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -88,7 +90,7 @@ class Origin:
                 came_by=Line(writer.transport, HOST, writer.get_extra_info("peername")[0]),
             )
             self.asked.append(asked)
-            answer: Any = self.edge(asked)
+            answer: Any = self.edge(self.rewrite(asked) if self.rewrite else asked)
             if self.behave is not None:
                 answer = self.behave(asked, answer)
                 if asyncio.iscoroutine(answer):

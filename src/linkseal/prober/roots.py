@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from pathlib import Path
 
 import certifi
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from linkseal.config.sections import ProberConfig
 from linkseal.errors import ConfigError
@@ -23,7 +25,10 @@ def trusted_roots(config: ProberConfig) -> list[x509.Certificate]:
 
 @cache
 def _mozilla() -> tuple[x509.Certificate, ...]:
-    return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+    with warnings.catch_warnings():
+        # One of Mozilla's has a serial number that the library means to refuse some day.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
 
 
 def _read(file: Path) -> list[x509.Certificate]:
