@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -86,6 +87,7 @@ class Service:
             ServiceError: A port is taken, or a service runs on this data directory.
             LinksealError: The keys, the certificate or the database cannot be used.
         """
+        _raise_descriptor_limit()
         with datadir.hold(self._config, LOCK_WAIT):
             _clear_metrics(self._config.metrics_dir)
             Store.open(self._config.store_url).close()
@@ -295,6 +297,15 @@ class Service:
             for number, extra in enumerate(config.smtp.listeners)
         ]
         return lambda stop_fd: run_proxy(config, listeners, self._vault, stop_fd)
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open connections as the machine's administrator does.
+
+    The usual soft limit of 1024 is there for programs that call select(2); none here does.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _clear_metrics(directory: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import trustme
 from cryptography import x509
 
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
-from linkseal.edge.tls import ListeningTLS
+from linkseal.edge.tls import RETRY_AFTER, ListeningTLS
 from support.edge import SHARED, VAULT, Edge, certificate, files_in, request, snapshot
 
 TARGET = "t-abc.ct.example.net"
@@ -192,6 +194,51 @@ def test_a_certificate_that_cannot_be_read_leaves_the_others(
     context = tls._context_for(BRANDED)
     assert context is tls._context(known.certificates[0], 1, known.ticket_secret)
     Client(tls, authority, SHARED).connect()
+
+
+def test_a_certificate_that_can_be_read_again_is_shown_again(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    """Without a new snapshot; the one that stands in is shown until then."""
+    files = files_in(tmp_path)
+    known = snapshot(files, authority)
+    tls = ListeningTLS(known, files, 100)
+    branded = tmp_path / "edge.certificates" / known.certificates[1].files[0]
+    branded.rename(tmp_path / "away")
+    left_out_at = time.monotonic()
+    assert tls._context_for(BRANDED) is not None
+    assert shown(tls, BRANDED) == known.certificates[0].names
+    (tmp_path / "away").rename(branded)
+    assert shown(tls, BRANDED) == known.certificates[0].names
+    time.sleep(left_out_at + RETRY_AFTER + 0.1 - time.monotonic())
+    assert shown(tls, BRANDED) == (BRANDED,)
+    Client(tls, authority, BRANDED).connect()
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let nothing be opened in this process (EMFILE)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", [BRANDED, TARGET, BARE])
+def test_a_process_out_of_descriptors_refuses_the_handshake_and_forgets_no_certificate(
+    tls: ListeningTLS, authority: trustme.CA, name: str
+) -> None:
+    expected = shown(tls, name)
+    with no_descriptors():
+        assert tls._context_for(name) is None
+        assert tls._context_for(name) is None
+    assert shown(tls, name) == expected
+    assert tls._context_for(name) is not None
+    assert tls.unknown_names == 0
+    Client(tls, authority, BRANDED).connect()
+    Client(tls, authority, TARGET).connect()
 
 
 def alert(edge: Edge, name: str) -> str:

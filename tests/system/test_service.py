@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -184,6 +185,17 @@ def test_a_wrong_certificate_at_start_is_a_clear_error(folder: Path) -> None:
         file.write('[tls]\ncertificate = "chain.pem"\nkey = "key.pem"\n')
     with pytest.raises(ServiceError, match="certificate-name"):
         ServiceProcess(folder).start()
+
+
+def test_as_many_files_may_be_open_as_the_machine_allows(folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        with ServiceProcess(folder) as service:
+            pids = eventually(service.pids)
+            assert resource.prlimit(pids["edge-0"], resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_lost_master_key_is_a_clear_error(folder: Path) -> None:

@@ -63,11 +63,12 @@ class CertificateFiles:
 
         Raises:
             VaultError: It is missing, damaged, or sealed under another key.
+            OSError: It cannot be read now; it may be later.
         """
         path = self._directory / found
         try:
             sealed = path.read_bytes()
-        except OSError as error:
+        except FileNotFoundError as error:
             raise VaultError(
                 f"cannot read the certificate {path}: {error.strerror}",
                 code="certificate-file-unreadable",

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -35,6 +37,9 @@ _CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+
+RETRY_AFTER: Final = 5.0
+"""Seconds until a certificate that could not be loaded is tried again."""
 
 log = structlog.get_logger("edge")
 
@@ -57,6 +62,7 @@ class ListeningTLS:
         self._max_contexts = max_contexts
         self._contexts: OrderedDict[_Scope, ssl.SSLContext] = OrderedDict()
         self._by_name: dict[str, SnapshotCertificate] = {}
+        self._left_out: dict[tuple[str, ...], float] = {}
         self._snapshot = snapshot
         self.unknown_names = 0
         self.context = _new_context()
@@ -72,17 +78,20 @@ class ListeningTLS:
 
         Raises:
             VaultError: The shared domain's certificate cannot be read.
-            ssl.SSLError: It cannot be loaded. The last snapshot stays in use.
+            ssl.SSLError: It cannot be loaded.
+            OSError: Nothing could be opened now, for want of descriptors or memory.
+                After any of these the last snapshot stays in use.
         """
         by_name: dict[str, SnapshotCertificate] = {}
         for certificate in snapshot.certificates:
             for name in certificate.names:
                 by_name.setdefault(name, certificate)
-        shared = _find(by_name, snapshot.shared_host)
+        shared = by_name.get(snapshot.shared_host) or by_name.get(_wildcard(snapshot.shared_host))
         if shared is not None:
             # Loaded now, so that a bad one is refused here and not at a recipient's handshake.
             self._context(shared, None, snapshot.ticket_secret)
         self._by_name = by_name
+        self._left_out.clear()
         rotated = snapshot.ticket_secret != self._snapshot.ticket_secret
         self._snapshot = snapshot
         living = {certificate.files for certificate in snapshot.certificates}
@@ -111,16 +120,21 @@ class ListeningTLS:
 
         Its own certificate, else the base domain's wildcard: for targets, and for branded
         hosts we hold none for, where a CDN that verifies accepts our target's name.
-        Without SNI the shared tracking domain's.
+        Without SNI the shared tracking domain's. What could not be loaded a moment ago is
+        passed over.
         """
         snapshot = self._snapshot
-        if name is None:
-            return _find(self._by_name, snapshot.shared_host)
-        host = name.lower().rstrip(".")
-        found = _find(self._by_name, host)
+        host = snapshot.shared_host if name is None else name.lower().rstrip(".")
+        found = self._usable(host) or self._usable(_wildcard(host))
         if found is None and host in snapshot.hosts:
-            found = self._by_name.get(f"*.{snapshot.base_domain}")
+            found = self._usable(f"*.{snapshot.base_domain}")
         return found
+
+    def _usable(self, name: str) -> SnapshotCertificate | None:
+        found = self._by_name.get(name)
+        if found is None or not self._left_out:
+            return found
+        return found if self._left_out.get(found.files, 0.0) <= time.monotonic() else None
 
     def _choose_in_handshake(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
@@ -139,11 +153,14 @@ class ListeningTLS:
         while (certificate := self.certificate_for(name)) is not None:
             try:
                 return self._context(certificate, customer, snapshot.ticket_secret)
-            except (OSError, VaultError) as error:
+            except (VaultError, ssl.SSLError) as error:
+                # It is the certificate's own fault: the next best is shown meanwhile.
                 log.error("certificate left out", names=certificate.names, error=str(error))
-                self._by_name = {
-                    name: kept for name, kept in self._by_name.items() if kept is not certificate
-                }
+                self._left_out[certificate.files] = time.monotonic() + RETRY_AFTER
+            except OSError as error:
+                # It is the machine's, and may be over at the next handshake.
+                log.error("handshake refused", names=certificate.names, error=str(error))
+                return None
         self.unknown_names += 1
         return None
 
@@ -160,6 +177,7 @@ class ListeningTLS:
             _with_file(self._files.load(each), context.load_cert_chain)
         share_tickets(context, secret, _text(scope))
         self._contexts[scope] = context
+        self._left_out.pop(certificate.files, None)
         if len(self._contexts) > self._max_contexts:
             self._contexts.popitem(last=False)
         return context
@@ -169,9 +187,9 @@ def _text(scope: _Scope) -> str:
     return f"{' '.join(scope[0])} {scope[1]}"
 
 
-def _find(by_name: dict[str, SnapshotCertificate], host: str) -> SnapshotCertificate | None:
+def _wildcard(host: str) -> str:
     # RFC 6125 §6.4.3: a wildcard stands for exactly one label.
-    return by_name.get(host) or by_name.get(f"*.{host.partition('.')[2]}")
+    return f"*.{host.partition('.')[2]}"
 
 
 def _new_context() -> ssl.SSLContext:
