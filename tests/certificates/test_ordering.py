@@ -416,7 +416,7 @@ def test_a_revoked_certificate_is_replaced_at_once(bench: Bench) -> None:
     bench.ordering().accounts.authority(bench.ca.url).revoke(held.chain.encode(), 1)
     assert list(bench.ca.revoked.values()) == [1]
     now = datetime.now(UTC)
-    bench.store.certificates.revoke(NAME, now, "keyCompromise", now)
+    bench.store.certificates.revoke(held, now, {"reason": "keyCompromise"}, now)
     assert bench.state() is State.REVOKED
     bench.work()
     assert bench.state() is State.VALID

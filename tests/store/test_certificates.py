@@ -194,7 +194,6 @@ def test_a_name_not_held_is_told(store: Store) -> None:
     assert code(lambda: held.name(NAME)) == "certificate-missing"
     assert code(lambda: held.change_name(NAME, NOW, "changed", failures=1)) == "certificate-missing"
     assert code(lambda: held.change_name(NAME, NOW, "changed")) == "certificate-missing"
-    assert code(lambda: held.revoke(NAME, NOW, "superseded", None)) == "certificate-missing"
     assert not held.put(NAME, [new()], NOW, "imported")
     assert not held.lease(NAME, "one", NOW, NOW + MINUTE)
     assert (held.history(), held.in_use(), held.revision()) == ([], [], 0)
@@ -463,7 +462,7 @@ def test_the_revision_counts_what_the_edge_is_told(store: Store) -> None:
     assert held.revision() == 2
     acme.withdraw("token")
     assert held.revision() == 3
-    held.revoke(NAME, NOW, "keyCompromise", NOW)
+    held.revoke(held.in_use()[0], NOW, {"reason": "keyCompromise"}, NOW)
     assert held.revision() == 4
 
 
@@ -473,13 +472,37 @@ def test_revoked_certificates_are_shown_no_more(store: Store) -> None:
     held.put(NAME, [new(fingerprint="1")], NOW, "issued")
     second = [new(fingerprint="2"), new("rsa2048", fingerprint="2r")]
     held.put(NAME, second, NOW + MINUTE, "issued", renewal={"id": "r"}, due_at=None)
-    held.revoke(NAME, NOW + 2 * MINUTE, "keyCompromise", NOW + 3 * MINUTE)
+    detail = {"reason": "keyCompromise"}
+    for each in held.in_use():
+        held.revoke(each, NOW + 2 * MINUTE, detail, NOW + 3 * MINUTE)
     assert held.in_use() == []
     assert [each.status.value for each in held.of_name(NAME)] == ["revoked", "revoked", "replaced"]
     name = held.name(NAME)
-    assert (name.renewal, name.due_at) == (None, NOW + 3 * MINUTE)
-    entry = held.history()[-1]
-    assert (entry.what, entry.detail) == ("revoked", {"reason": "keyCompromise"})
+    assert (name.renewal, name.due_at) == ({"now": "revoked"}, NOW + 3 * MINUTE)
+    entries = held.history()[-2:]
+    assert [each.what for each in entries] == ["revoked", "revoked"]
+    assert [each.detail for each in entries] == [detail | {"certificate": w} for w in ("2", "2r")]
+
+
+def test_one_key_type_is_revoked_and_the_other_stays_until_the_next(store: Store) -> None:
+    held = store.certificates
+    add(store)
+    held.put(NAME, [new(fingerprint="2"), new("rsa2048", fingerprint="2r")], NOW, "issued")
+    held.revoke(held.in_use()[0], NOW, {}, NOW)
+    assert prints(held.in_use()) == ["2r"]
+    assert (held.name(NAME).renewal, held.name(NAME).due_at) == ({"now": "revoked"}, NOW)
+
+
+def test_what_came_while_a_certificate_was_revoked_stays_in_use(store: Store) -> None:
+    held = store.certificates
+    add(store)
+    held.put(NAME, [new(fingerprint="1")], NOW, "issued")
+    (first,) = held.in_use()
+    held.put(NAME, [new(fingerprint="2")], NOW + MINUTE, "issued", due_at=NOW + DAY)
+    held.revoke(first, NOW + 2 * MINUTE, {}, NOW + 2 * MINUTE)
+    assert prints(held.in_use()) == ["2"]
+    assert [each.status.value for each in held.of_name(NAME)] == ["current", "revoked"]
+    assert (held.name(NAME).renewal, held.name(NAME).due_at) == (None, NOW + DAY)
 
 
 def test_history_is_by_name_and_instant_oldest_first(store: Store) -> None:
@@ -509,7 +532,8 @@ def test_only_old_certificates_out_of_use_are_forgotten(store: Store) -> None:
     held.put(NAME, [new(fingerprint="edge", ends_at=before)], NOW + MINUTE, "issued")
     held.put(NAME, [new(fingerprint="in use", ends_at=old)], NOW + 2 * MINUTE, "issued")
     held.put("revoked.example", [new(ends_at=old)], NOW, "issued")
-    held.revoke("revoked.example", NOW, "superseded", None)
+    (revoked,) = [each for each in held.in_use() if each.name == "revoked.example"]
+    held.revoke(revoked, NOW, {}, None)
     revision = held.revision()
     assert held.forget_old(before) == 2
     assert held.forget_old(before) == 0

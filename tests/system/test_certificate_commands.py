@@ -266,6 +266,25 @@ def test_an_uploaded_certificate_is_revoked_here_only_once_that_is_confirmed(des
     assert "keyCompromise" in wrong
 
 
+def test_what_the_ca_does_not_revoke_is_withdrawn_here_only(desk: Desk) -> None:
+    with desk.store() as store:
+        put_names(store)
+    valid = "valid.acme.example"
+    refused = desk.run("revoke", valid, "--yes")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "(acme-issuer-unknown)" in refused.stderr
+    assert "--local withdraws it here only" in refused.stderr
+    assert desk.json("show", valid)["state"] == "valid"
+    done = desk.run("revoke", valid, "--yes", "--local", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "its CA was not asked" in done.stderr
+    shown = desk.json("show", valid)
+    assert (shown["state"], shown["certificates"]) == ("revoked", [])
+    entry = shown["history"][-1]
+    assert entry["what"] == "revoked"
+    assert entry["detail"] == {"reason": "unspecified", "at": "here only", "certificate": "valid"}
+
+
 def put_names(store: Store) -> None:
     """One name in every state."""
     held = store.certificates
@@ -290,7 +309,8 @@ def put_names(store: Store) -> None:
             new = NewCertificate("p256", "", b"", name, "ca", False, end - 90 * DAY, end)
             held.put(full, [new], NOW, "issued")
         held.change_name(full, NOW, "set up", **values)
-    held.revoke("revoked.acme.example", NOW, "superseded", NOW)
+    (revoked,) = [each for each in held.in_use() if each.name == "revoked.acme.example"]
+    held.revoke(revoked, NOW, {"reason": "superseded"}, NOW)
 
 
 def test_every_state_is_explained(desk: Desk) -> None:

@@ -51,6 +51,7 @@ def test_an_order_is_told_as_it_goes_and_renewed_and_revoked(lab: Lab) -> None:
     assert len(orders(lab)) == 3
     history = [entry["what"] for entry in new["history"]]
     assert history[-3:] == ["revoked", "ordered", "issued"]
+    assert new["history"][-3]["detail"]["at"] == lab.ca.url
     assert eventually(lambda: served(lab) == new["certificates"][0]["fingerprint"])
 
 

@@ -38,6 +38,7 @@ from linkseal.store import (
     Challenge,
     NameKind,
     Store,
+    StoredCertificate,
 )
 from linkseal.vault import write_private
 
@@ -262,10 +263,15 @@ def revoke(
     reason: Annotated[
         str, typer.Option(help=f"One of {', '.join(REASONS)}.", metavar="REASON")
     ] = "unspecified",
+    local: Annotated[
+        bool, typer.Option("--local", help="Withdraw them here only, as when the CA is down.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JSONOption = False,
 ) -> None:
     """Have the CA revoke a name's certificates; with ACME the next is ordered at once.
+
+    What the CA has revoked is shown no more, also if it fails at the next of them.
 
     Example: [bold]linkseal certificate revoke links.acme.example --reason keyCompromise[/bold]
     """
@@ -284,15 +290,18 @@ def revoke(
             question = f"Revoke {len(found.in_use)} certificate(s) of {name}?"
             typer.confirm(question, abort=True, err=True)
         accounts = Accounts(settings.acme, opened, datadir.open_vault(settings))
-        for each in found.in_use:
-            if each.issuer != UPLOADED:
-                authority = accounts.authority(each.issuer)
-                authority.revoke(each.chain.encode("ascii"), REASONS[reason])
-        now = _now()
         acme = found.name.route is CertificateRoute.ACME
-        opened.certificates.revoke(name, now, reason, now if acme else None)
         uploaded = any(each.issuer == UPLOADED for each in found.in_use)
+        for each in found.in_use:
+            here_only = local or each.issuer == UPLOADED
+            if not here_only:
+                _revoke_at_ca(accounts, each, REASONS[reason])
+            now = _now()
+            detail = {"reason": reason, "at": "here only" if here_only else each.issuer}
+            opened.certificates.revoke(each, now, detail, now if acme else None)
         found = standing_of(opened, name)
+    if local and not uploaded:
+        warn("it is shown no more; its CA was not asked to revoke it, and others trust it still")
     if uploaded:
         warn("it is shown no more; only who issued an uploaded certificate can revoke it")
     tell(found, json=json)
@@ -336,6 +345,14 @@ def export(
     for file in files:
         out.print(file["chain"], markup=False, soft_wrap=True)
         out.print(file["key"], markup=False, soft_wrap=True)
+
+
+def _revoke_at_ca(accounts: Accounts, held: StoredCertificate, reason: int) -> None:
+    try:
+        accounts.authority(held.issuer).revoke(held.chain.encode("ascii"), reason)
+    except CertificateError:
+        warn("the CA did not revoke it, so it is shown still; --local withdraws it here only")
+        raise
 
 
 def _is_kept(found: Standing) -> bool:

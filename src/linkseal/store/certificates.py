@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from linkseal.errors import StoreError
+from linkseal.store.certificate_rows import certificate_of, name_of
 from linkseal.store.database import Database
 from linkseal.store.schema import (
     acme_accounts,
@@ -215,16 +216,41 @@ class Certificates:
             bump(connection)
             return True
 
-    def revoke(self, name: str, now: datetime, reason: str, due_at: datetime | None) -> None:
-        """Note that a name's certificates in use were revoked; they are shown no more."""
+    def revoke(
+        self,
+        revoked: StoredCertificate,
+        now: datetime,
+        detail: Mapping[str, str],
+        due_at: datetime | None,
+    ) -> None:
+        """Note that one certificate was revoked; it is shown no more, whatever else is.
+
+        Args:
+            revoked: As it was when its revocation was decided; another may have taken its
+                place since, and stays in use.
+            now: Aware.
+            detail: For the history, beside which certificate it was.
+            due_at: When to see to the next; nothing is due if it was replaced before.
+
+        Raises:
+            StoreError: ``certificate-missing``: the name is not held any more.
+        """
+        mine = certificates.c.id == revoked.id
         with self._database.transaction() as connection:
-            connection.execute(
+            in_use = connection.execute(
                 certificates.update()
-                .where(certificates.c.name == name, _is(CertificateStatus.CURRENT))
+                .where(mine, _is(CertificateStatus.CURRENT))
                 .values(status=CertificateStatus.REVOKED.value)
+            ).rowcount
+            connection.execute(
+                certificates.update().where(mine).values(status=CertificateStatus.REVOKED.value)
             )
-            _update(connection, certificate_names.c.name == name, name, renewal=None, due_at=due_at)
-            _note(connection, name, now, "revoked", {"reason": reason})
+            # That a next one is wanted holds also where one of another key type is left.
+            renewal = {"now": "revoked"} if due_at else None
+            values = {"renewal": renewal, "due_at": due_at} if in_use else {}
+            _update(connection, certificate_names.c.name == revoked.name, revoked.name, **values)
+            which = {"certificate": revoked.fingerprint}
+            _note(connection, revoked.name, now, "revoked", {**detail, **which})
             bump(connection)
 
     def in_use(self) -> list[StoredCertificate]:
@@ -290,23 +316,7 @@ class Certificates:
     def _names(self, where: sa.ColumnElement[bool]) -> list[CertificateName]:
         query = sa.select(certificate_names).where(where).order_by(certificate_names.c.name)
         with self._database.reading() as connection:
-            return [
-                CertificateName(
-                    name=row.name,
-                    kind=NameKind(row.kind),
-                    customer_id=row.customer_id,
-                    route=CertificateRoute(row.route),
-                    challenge=Challenge(row.challenge),
-                    due_at=from_ms(row.due_at_ms) if row.due_at_ms is not None else None,
-                    failures=row.failures,
-                    problem=row.problem,
-                    waiting=row.waiting,
-                    renewal=row.renewal,
-                    sealed_order=row.sealed_order,
-                    leased_until=from_ms(row.leased_until_ms) if row.leased_until_ms else None,
-                )
-                for row in connection.execute(query)
-            ]
+            return [name_of(row) for row in connection.execute(query)]
 
     def _certificates(self, where: sa.ColumnElement[bool]) -> list[StoredCertificate]:
         query = (
@@ -320,23 +330,7 @@ class Certificates:
             )
         )
         with self._database.reading() as connection:
-            return [
-                StoredCertificate(
-                    id=row.id,
-                    name=row.name,
-                    status=CertificateStatus(row.status),
-                    key_type=row.key_type,
-                    chain=row.chain,
-                    sealed_key=row.sealed_key,
-                    fingerprint=row.fingerprint,
-                    issuer=row.issuer,
-                    origin_ca=row.origin_ca,
-                    starts_at=from_ms(row.starts_at_ms),
-                    ends_at=from_ms(row.ends_at_ms),
-                    stored_at=from_ms(row.stored_at_ms),
-                )
-                for row in connection.execute(query)
-            ]
+            return [certificate_of(row) for row in connection.execute(query)]
 
 
 def _free(now: datetime, owner: str) -> sa.ColumnElement[bool]:

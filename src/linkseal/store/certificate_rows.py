@@ -1,0 +1,53 @@
+"""Rows of names and certificates as the values the rest of the service works with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from linkseal.store.times import from_ms
+from linkseal.store.values import (
+    CertificateName,
+    CertificateRoute,
+    CertificateStatus,
+    Challenge,
+    NameKind,
+    StoredCertificate,
+)
+
+
+def name_of(row: sa.Row[Any]) -> CertificateName:
+    """Return the value of a row of names."""
+    return CertificateName(
+        name=row.name,
+        kind=NameKind(row.kind),
+        customer_id=row.customer_id,
+        route=CertificateRoute(row.route),
+        challenge=Challenge(row.challenge),
+        due_at=from_ms(row.due_at_ms) if row.due_at_ms is not None else None,
+        failures=row.failures,
+        problem=row.problem,
+        waiting=row.waiting,
+        renewal=row.renewal,
+        sealed_order=row.sealed_order,
+        leased_until=from_ms(row.leased_until_ms) if row.leased_until_ms else None,
+    )
+
+
+def certificate_of(row: sa.Row[Any]) -> StoredCertificate:
+    """Return the value of a row of certificates."""
+    return StoredCertificate(
+        id=row.id,
+        name=row.name,
+        status=CertificateStatus(row.status),
+        key_type=row.key_type,
+        chain=row.chain,
+        sealed_key=row.sealed_key,
+        fingerprint=row.fingerprint,
+        issuer=row.issuer,
+        origin_ca=row.origin_ca,
+        starts_at=from_ms(row.starts_at_ms),
+        ends_at=from_ms(row.ends_at_ms),
+        stored_at=from_ms(row.stored_at_ms),
+    )
