@@ -141,9 +141,9 @@ class Keeper:
         store = self._store.certificates
         revision = store.revision()
         if revision != self._revision:
-            # What was there at the start, the service knows.
-            if self._revision is not None:
-                self._changed()
+            # At the first look too: whoever stored the last one may have been killed before
+            # the service was told.
+            self._changed()
             self._revision = revision
         self._collect()
         if self._config.acme.enabled:
