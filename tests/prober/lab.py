@@ -128,8 +128,10 @@ def server_tls(certificate: trustme.LeafCert, *, whole: bool = True) -> ssl.SSLC
 
 
 @contextlib.asynccontextmanager
-async def serving(origin: Origin, tls: ssl.SSLContext | None, host: str) -> AsyncIterator[int]:
-    server = await asyncio.start_server(origin.handle, host, 0, ssl=tls)
+async def serving(
+    origin: Origin, tls: ssl.SSLContext | None, host: str, port: int = 0
+) -> AsyncIterator[int]:
+    server = await asyncio.start_server(origin.handle, host, port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -13,7 +13,13 @@ from linkseal.config import Config
 from linkseal.config.sections import ProberConfig
 from linkseal.errors import ConfigError
 from linkseal.prober import trusted_roots
-from linkseal.prober.addresses import egress_addresses, has_route, is_allowed, is_public
+from linkseal.prober.addresses import (
+    egress_addresses,
+    has_route,
+    is_allowed,
+    is_public,
+    known_sources,
+)
 from prober.lab import CUSTOMER, Origin, look
 
 AUTHORITY = trustme.CA()
@@ -87,8 +93,9 @@ def test_the_addresses_asked_from() -> None:
 
 
 def test_behind_nat_the_address_is_not_known() -> None:
-    found = egress_addresses(["1.1.1.1"], ProberConfig())
-    assert all(is_public(each) for each in found)
+    assert known_sources({"1.1.1.1": "10.0.0.2", "2606:4700::1": "2a00::1"}) == ()
+    assert known_sources({"1.1.1.1": "1.2.3.4", "2606:4700::1": None}) == ("1.2.3.4",)
+    assert known_sources({"10.0.0.1": "10.0.0.2", "10.0.0.3": "10.0.0.2"}) == ("10.0.0.2",)
 
 
 @pytest.mark.parametrize("key", ["refused_networks", "egress"])

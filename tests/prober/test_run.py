@@ -49,15 +49,24 @@ async def test_a_server_that_takes_connections_and_says_nothing_costs_one_timeou
 
 async def test_a_run_ends_in_its_time_with_what_it_has() -> None:
     async def late(_asked: Asked, answer: bytes) -> bytes:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.8)
         return answer
 
     began = time.monotonic()
-    seen = await look(Origin(late), authority=AUTHORITY, seconds=1.5)
-    assert time.monotonic() - began < 4
+    seen = await look(Origin(late), authority=AUTHORITY, seconds=2.5)
+    assert time.monotonic() - began < 5
     errors = [each.error for each in seen.observation.exchanges]
     assert "" in errors
     assert "timeout" in errors
+
+
+async def test_a_server_that_falls_silent_after_its_first_answers_is_left_in_time() -> None:
+    began = time.monotonic()
+    origin = Origin(lambda _asked, answer: answer if len(origin.asked) <= 2 else None)
+    seen = await look(origin, authority=AUTHORITY, seconds=2.5, timeout=10.0)
+    assert time.monotonic() - began < 4
+    assert sum(each.error == "timeout" for each in seen.observation.exchanges) > 30
+    assert all(each.status or each.error for each in seen.observation.exchanges)
 
 
 async def test_dns_that_never_answers_is_told_of_and_bounded() -> None:

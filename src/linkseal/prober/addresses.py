@@ -7,7 +7,7 @@ make us ask machines that only we can reach.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -60,20 +60,26 @@ def has_route(address: str) -> bool:
 def egress_addresses(addresses: Iterable[str], config: ProberConfig) -> tuple[str, ...]:
     """Return the addresses this machine asks from, without sending anything.
 
-    Empty when one of them is private though public ones are asked: then there is a NAT
-    between, what the other side sees cannot be known here, and nothing must be judged by it.
-
     Args:
         addresses: Those that are asked.
         config: ``egress`` wins.
     """
-    if config.egress:
-        return config.egress
-    sources = {each: _source(each) for each in addresses}
-    for address, source in sources.items():
-        if source is not None and is_public(address) and not is_public(source):
-            return ()
-    return tuple(dict.fromkeys(source for source in sources.values() if source is not None))
+    return config.egress or known_sources({each: _source(each) for each in addresses})
+
+
+def known_sources(sources: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the addresses by which the other side knows us.
+
+    None when a public address is asked from a private one: then there is a NAT between, what
+    the other side sees cannot be known here, and nothing must be judged by it.
+
+    Args:
+        sources: By address asked, the one it is asked from; ``None`` without a route.
+    """
+    routed = {each: source for each, source in sources.items() if source is not None}
+    if any(is_public(each) and not is_public(source) for each, source in routed.items()):
+        return ()
+    return tuple(dict.fromkeys(routed.values()))
 
 
 def _source(address: str) -> str | None:

@@ -19,6 +19,8 @@ MOST_BODY: Final = 64 * 1024
 """Bytes of a body that are recorded."""
 MOST_READ: Final = 256 * 1024
 """Bytes of an answer that are read: more than our largest, to tell whether it is whole."""
+MOST_HEAD: Final = 64 * 1024
+"""Bytes of an answer's head that are read, answers before the answer included."""
 _CHUNK: Final = 16 * 1024
 
 
@@ -92,7 +94,8 @@ async def ask(
     except httptools.HttpParserError:
         error = "an answer that is no HTTP"
     if not error and not parser.whole:
-        error = f"more than {MOST_READ // 1024} KiB" if parser.too_long else "the answer breaks off"
+        most = (MOST_READ if parser.status else MOST_HEAD) // 1024
+        error = f"more than {most} KiB" if parser.too_long else "the answer breaks off"
     return Reply(
         parser.status, parser.fields, bytes(parser.body), parser.whole, error, clock() - began
     )
@@ -102,14 +105,16 @@ async def _converse(streams: Streams, request: bytes, answer: _Answer) -> None:
     streams.writer.write(request)
     await streams.writer.drain()
     read = 0
-    while not answer.whole:
+    while True:
         data = await streams.reader.read(_CHUNK)
         if not data:
             answer.end()
             return
         read += len(data)
         answer.feed(data)
-        if read > MOST_READ and not answer.whole:
+        if answer.whole:
+            return
+        if read > (MOST_READ if answer.status else MOST_HEAD):
             answer.too_long = True
             return
 

@@ -1,0 +1,76 @@
+"""The prober and the edge together: a branded domain whose certificate we hold."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import trustme
+import uvloop
+from cryptography import x509
+
+from linkseal.config import EdgeConfig, JournalConfig
+from linkseal.domains.checks import Result, judge
+from linkseal.domains.observation import Observation
+from linkseal.edge.snapshot import save_snapshot
+from linkseal.edge.tls import ListeningTLS
+from linkseal.edge.worker import WorkerSetup, serve
+from linkseal.prober import KeySigner, probe
+from prober.lab import HOST, request, settings, zones
+from support.edge import CLIENTS, PROBE_KEY, VAULT, files_in, snapshot
+
+
+async def through_edge(directory: Path, authority: trustme.CA, clients: object) -> Observation:
+    files = files_in(directory)
+    known = snapshot(files, authority, clients=clients)
+    save_snapshot(directory / "edge.snapshot", known, VAULT)
+    with (
+        zones() as dns,
+        socket.create_server(("127.0.0.1", 0)) as http,
+        socket.create_server(("127.0.0.1", 0)) as https,
+    ):
+        setup = WorkerSetup(
+            slot=0,
+            http=http,
+            https=https,
+            tls=ListeningTLS(known, files, 100),
+            edge=EdgeConfig(),
+            journal=JournalConfig(),
+            journal_dir=directory / "journal",
+            snapshot_file=directory / "edge.snapshot",
+            vault=VAULT,
+        )
+        config = settings(
+            dns,
+            http_port=http.getsockname()[1],
+            https_port=https.getsockname()[1],
+        )
+        stop = asyncio.Event()
+        worker = asyncio.create_task(serve(setup, stop))
+        try:
+            return await probe(request(signer=KeySigner(HOST, PROBE_KEY)), config)
+        finally:
+            stop.set()
+            await worker
+
+
+def run(directory: Path, authority: trustme.CA, clients: object) -> dict[str, str]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen = runner.run(through_edge(directory, authority, clients))
+    roots = x509.load_pem_x509_certificates(authority.cert_pem.bytes())
+    bad = {Result.WARN, Result.FAIL}
+    report = judge(seen, roots=roots)
+    assert {each.result for each in report.verdicts if each.check == "HTTP-02"} == {Result.PASS}
+    assert all(each.echo for each in seen.exchanges)
+    return {each.check: each.message for each in report.verdicts if each.result in bad}
+
+
+def test_a_domain_of_ours_is_in_order(tmp_path: Path) -> None:
+    assert run(tmp_path, trustme.CA(), {}) == {}
+
+
+def test_an_edge_that_believes_anybody_is_found_out(tmp_path: Path) -> None:
+    """Its rule takes the probe's own network for a CDN's."""
+    found = run(tmp_path, trustme.CA(), CLIENTS)
+    assert found == {"HTTP-08": "A forged client IP is believed (we see 192.0.2.66)."}
