@@ -36,18 +36,27 @@ def store(config: Config) -> Iterator[Store]:
         yield opened
 
 
+def hold(store: Store, name: str, route: CertificateRoute) -> None:
+    store.certificates.add_name(
+        name,
+        kind=NameKind.BRANDED,
+        route=route,
+        challenge=Challenge.HTTP_01,
+        now=datetime.now(UTC),
+    )
+
+
+def put(store: Store, name: str, begins: datetime, ends: datetime, waiting: str = "") -> None:
+    now = datetime.now(UTC)
+    new = NewCertificate("p256", "chain", b"key", "00" * 32, "ca", False, begins, ends)
+    assert store.certificates.put(name, [new], now, "issued")
+    store.certificates.change_name(name, now, "set up", waiting=waiting)
+
+
 def upload(store: Store, days: float) -> None:
     now = datetime.now(UTC)
-    store.certificates.add_name(
-        NAME,
-        kind=NameKind.BRANDED,
-        route=CertificateRoute.UPLOADED,
-        challenge=Challenge.HTTP_01,
-        now=now,
-    )
-    ends = now + timedelta(days=days)
-    new = NewCertificate("p256", "chain", b"key", "00" * 32, "uploaded", False, now, ends)
-    store.certificates.put(NAME, [new], now, "imported")
+    hold(store, NAME, CertificateRoute.UPLOADED)
+    put(store, NAME, now, now + timedelta(days=days))
 
 
 def warned(store: Store) -> list[str]:
@@ -76,6 +85,16 @@ def test_an_upload_that_ends_soon_is_warned_of_once_a_threshold(
     for _ in range(2):
         look(config, store).stop()
     assert warned(store) == expected
+
+
+def test_what_waits_for_a_limit_is_warned_of_too(config: Config, store: Store) -> None:
+    """Also with ACME off, as here: nothing failed, and nothing renews it."""
+    now = datetime.now(UTC)
+    hold(store, NAME, CertificateRoute.ACME)
+    begun, ends = now - timedelta(days=80), now + timedelta(days=10)
+    put(store, NAME, begun, ends, waiting="waiting until tomorrow")
+    look(config, store).stop()
+    assert warned(store) == ["14"]
 
 
 def test_metrics_say_how_long_is_left_and_how_names_stand(config: Config, store: Store) -> None:

@@ -22,6 +22,8 @@ ASK_WINDOW_EVERY: Final = timedelta(hours=6)
 _MINUTES: Final = (1, 2, 5, 10, 10, 20, 30, 60, 120, 240)
 _LONGEST: Final = timedelta(hours=6)
 _JITTER: Final = 0.2
+_LATE: Final = 0.1
+"""Part of a life that a renewal may be late by before it is told, whatever keeps it."""
 
 
 class State(enum.StrEnum):
@@ -75,7 +77,7 @@ def state(
     if life.end <= now:
         return State.EXPIRED
     if renewed:
-        return State.EXPIRING if failing and now >= backstop(life) else State.VALID
+        return State.EXPIRING if now >= backstop(life) + life.length * _LATE else State.VALID
     return State.EXPIRING if life.end - now <= timedelta(days=WARN_DAYS[0]) else State.VALID
 
 
