@@ -14,8 +14,9 @@ import resource
 import secrets
 import signal
 import socket
+import ssl
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +32,14 @@ from linkseal.config import Address, Config
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.enrolled import client_rules
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
-from linkseal.edge.tls import ListeningTLS
+from linkseal.edge.tls import ListeningTLS, check_loads
 from linkseal.edge.worker import WorkerSetup, run_worker
-from linkseal.errors import LinksealError
+from linkseal.errors import CertificateError, LinksealError, VaultError
 from linkseal.events.collector import run_collector
 from linkseal.intake.proxy import run_proxy
 from linkseal.listeners import bound_address, listen
 from linkseal.ops import forget_process, run_ops
-from linkseal.store import Store
+from linkseal.store import Store, StoredCertificate
 from linkseal.supervisor import Part, Supervisor
 from linkseal.vault import load_keyring, write_private
 
@@ -56,7 +57,7 @@ class Ready:
 
     Attributes:
         config: The configuration with the ports really bound.
-        ca_file: The local CA's certificate; ``None`` when one is configured.
+        ca_file: The local CA's certificate; ``None`` when a configured one is served.
     """
 
     config: Config
@@ -73,6 +74,7 @@ class Service:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._listeners: dict[str, socket.socket] = {}
+        self._configured: Certificate | None = None
         self._sources: tuple[object, ...] = ()
         self._renewal_due = 0.0
         self._ticket_secret = b""
@@ -85,7 +87,7 @@ class Service:
 
         Raises:
             ServiceError: A port is taken, or a service runs on this data directory.
-            LinksealError: The keys, the certificate or the database cannot be used.
+            LinksealError: The keys, the local CA or the database cannot be used.
         """
         _raise_descriptor_limit()
         with datadir.hold(self._config, LOCK_WAIT):
@@ -121,7 +123,7 @@ class Service:
 
     @property
     def _ca_file(self) -> Path | None:
-        return None if self._config.tls.certificate else self._local_ca.file
+        return None if self._configured else self._local_ca.file
 
     @property
     def _files(self) -> CertificateFiles:
@@ -163,23 +165,15 @@ class Service:
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
             clients = client_rules(store.domains.all())
-        certificates = [
-            SnapshotCertificate(
-                (name,),
-                tuple(
-                    self._files.put(each.chain.encode("ascii"), open_key(self._vault, each))
-                    for each in kinds
-                ),
-            )
-            for name, kinds in held.items()
-        ]
+        usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
+        certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
         own = self._own_certificate(now)
         file = (self._files.put(own.chain, own.key),)
         # The first that names a host is shown: a configured certificate comes before what
-        # CAs issued; the local CA's is for what nothing else covers.
-        if config.tls.certificate:
+        # CAs issued; the local CA's, or an expired one, is for what nothing else covers.
+        if own is self._configured and own.expires_at > now:
             certificates.insert(0, SnapshotCertificate(own.names, file))
-        elif bare := tuple(name for name in own.names if not _covered(name, held)):
+        elif bare := tuple(name for name in own.names if not _covered(name, usable)):
             certificates.append(SnapshotCertificate(bare, file))
         self._files.sweep({each for certificate in certificates for each in certificate.files})
         self._renewal_due = time.monotonic() + RENEWAL_CHECK
@@ -195,12 +189,48 @@ class Service:
             clients=clients,
         )
 
+    def _put(self, kinds: Sequence[StoredCertificate]) -> tuple[str, ...]:
+        """Return the edge's files of what is held for a name; what cannot be used has none.
+
+        Raises:
+            VaultError: They cannot be written.
+            OSError: Nothing could be opened now.
+        """
+        files = []
+        for each in kinds:
+            try:
+                chain = each.chain.encode("ascii")
+                found = self._files.has(chain)
+                key = b"" if found else open_key(self._vault, each)
+                if not found:
+                    check_loads(chain, key)
+            except (UnicodeError, VaultError, ssl.SSLError) as error:
+                # One name's fault must not keep every other name's news from the edge.
+                log.error("certificate left out", names=[each.name], error=str(error))
+            else:
+                files.append(found or self._files.put(chain, key))
+        return tuple(files)
+
     def _own_certificate(self, now: datetime) -> Certificate:
-        """Return what is there without any CA: the configured certificate, or the local CA's."""
-        config = self._config
-        if config.tls.certificate and config.tls.key:
-            return read_certificate(config.tls.certificate, config.tls.key, config.shared_host, now)
-        return self._local_ca.certificate(config.shared_host, now)
+        """Return what is there without any CA: the configured certificate, or the local CA's.
+
+        One that cannot be used is loud; the last good one is served on, if there was one.
+        """
+        wanted = self._config.tls
+        if not (wanted.certificate and wanted.key):
+            return self._local_ca.certificate(self._config.shared_host, now)
+        try:
+            found = read_certificate(wanted.certificate, wanted.key, self._config.shared_host, now)
+            check_loads(found.chain, found.key)
+        except (CertificateError, ssl.SSLError) as error:
+            told = error.as_dict() if isinstance(error, CertificateError) else {"error": str(error)}
+            if self._configured is not None:
+                log.error("configured certificate not taken, the last one stays", **told)
+                return self._configured
+            log.error("configured certificate not taken, the local CA stands in", **told)
+            return self._local_ca.certificate(self._config.shared_host, now)
+        self._configured = found
+        return found
 
     def _tickets(self) -> bytes:
         """Return the secret of session tickets, a new one each day (RFC 5077 §5.5)."""

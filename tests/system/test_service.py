@@ -20,7 +20,6 @@ import trustme
 
 from linkseal import datadir
 from linkseal.demo.recipient import Recipient
-from linkseal.errors import ServiceError
 from linkseal.seal import Kind, MessageID, Sealed, sealed_url
 from linkseal.store import Event, EventFilter, Store
 from linkseal.testing.service import ServiceProcess, linkseal
@@ -179,12 +178,25 @@ def test_a_configured_certificate_is_served_reloaded_and_never_replaced_by_a_bro
         assert {serial(service, ca_file) for _ in range(12)} == {second}
 
 
-def test_a_wrong_certificate_at_start_is_a_clear_error(folder: Path) -> None:
-    write_certificate(folder, trustme.CA(), "www.example.net")
+def test_a_wrong_certificate_at_start_is_loud_and_the_local_ca_stands_in(folder: Path) -> None:
+    authority = trustme.CA()
+    write_certificate(folder, authority, "www.example.net")
     with (folder / "linkseal.toml").open("a") as file:
         file.write('[tls]\ncertificate = "chain.pem"\nkey = "key.pem"\n')
-    with pytest.raises(ServiceError, match="certificate-name"):
-        ServiceProcess(folder).start()
+    with ServiceProcess(folder) as service:
+        told = [line for line in service.log() if line.get("code") == "certificate-name"]
+        assert [line["level"] for line in told] == ["error"]
+        recipient = Recipient(service.config.edge.https, service.ca_file)
+        assert recipient.fetch(click_url(service)).status == 302
+        write_certificate(folder, authority, "go.ct.localhost", "*.ct.localhost")
+        assert eventually(lambda: trusted(service, folder / "ca.pem"))
+
+
+def trusted(service: ServiceProcess, ca_file: Path) -> bool:
+    try:
+        return bool(serial(service, ca_file))
+    except ssl.SSLCertVerificationError:
+        return False
 
 
 def test_as_many_files_may_be_open_as_the_machine_allows(folder: Path) -> None:

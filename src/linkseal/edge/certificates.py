@@ -40,6 +40,15 @@ class CertificateFiles:
         self._directory = directory
         self._vault = vault
 
+    def has(self, chain: bytes) -> str | None:
+        """Return a certificate's id if it is there, without looking into the file.
+
+        Args:
+            chain: PEM, leaf first.
+        """
+        found = _id(chain)
+        return found if (self._directory / found).exists() else None
+
     def put(self, chain: bytes, key: bytes) -> str:
         """Write a certificate unless it is there; return its id.
 
@@ -50,7 +59,7 @@ class CertificateFiles:
         Raises:
             VaultError: It could not be written.
         """
-        found = hashlib.sha256(chain).hexdigest()
+        found = _id(chain)
         path = self._directory / found
         if not path.exists():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,6 +98,10 @@ class CertificateFiles:
                     os.utime(path)
                 elif path.stat().st_mtime < old:
                     path.unlink(missing_ok=True)
+
+
+def _id(chain: bytes) -> str:
+    return hashlib.sha256(chain).hexdigest()
 
 
 def _purpose(found: str) -> str:

@@ -183,6 +183,20 @@ class ListeningTLS:
         return context
 
 
+def check_loads(chain: bytes, key: bytes) -> None:
+    """Make sure that the edge can serve by a certificate, before it is told to.
+
+    Args:
+        chain: PEM, leaf first.
+        key: PEM, not encrypted.
+
+    Raises:
+        ssl.SSLError: OpenSSL does not take it.
+        OSError: Nothing could be opened now, for want of descriptors or memory.
+    """
+    _with_file(chain + b"\n" + key, _new_context().load_cert_chain)
+
+
 def _text(scope: _Scope) -> str:
     return f"{' '.join(scope[0])} {scope[1]}"
 
