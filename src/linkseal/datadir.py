@@ -4,6 +4,7 @@
 ``master.key``            the master key, unless it is in the environment
 ``keyring.json``          the token keys, sealed under the master key
 ``probe.key.sealed``      what probes of branded domains are signed with, sealed likewise
+``installation.id``       tells this installation from others on one database
 ``edge.snapshot``         what the edge reads, sealed under the master key
 ``edge.certificates/``    the certificates it names, each sealed under the master key
 ``tls/``                  the local CA and its certificate, when none is configured
@@ -147,6 +148,25 @@ def hold(config: Config, wait: float) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def installation_id(config: Config) -> str:
+    """Return what tells this installation from others on one database, 32 characters.
+
+    Drawn at the first call, and kept: neither a host's name nor a path, which two containers
+    may share and one may lose.
+
+    Raises:
+        VaultError: It cannot be written.
+    """
+    file = config.data_dir / "installation.id"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        kept = file.read_text(encoding="ascii").strip()
+        if kept:
+            return kept
+    drawn = secrets.token_hex(16)
+    write_private(file, drawn.encode() + b"\n")
+    return drawn
 
 
 def probe_key_file(config: Config) -> Path:

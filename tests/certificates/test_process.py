@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from linkseal import datadir
 from linkseal.certificates.dns_hook import ExecHook
 from linkseal.certificates.dns_update import DynamicUpdate
 from linkseal.certificates.process import Keeper, hold_own_names, make_provider
@@ -105,6 +106,49 @@ def test_metrics_say_how_long_is_left_and_how_names_stand(config: Config, store:
     assert 19.9 < left <= 20
     assert gauge("linkseal_certificate_names", state="expiring") == 1
     assert gauge("linkseal_certificate_names", state="failed") == 0
+
+
+def test_a_revoked_name_counts_as_revoked_and_has_no_days_left(
+    config: Config, store: Store
+) -> None:
+    now = datetime.now(UTC)
+    for name, days in ((NAME, 40), ("links.other.example", 5)):
+        hold(store, name, CertificateRoute.UPLOADED)
+        put(store, name, now, now + timedelta(days=days))
+    (revoked,) = store.certificates.of_name("links.other.example")
+    store.certificates.revoke(revoked, now, {}, None)
+    look(config, store).stop()
+    assert gauge("linkseal_certificate_names", state="revoked") == 1
+    assert gauge("linkseal_certificate_names", state="pending") == 0
+    left = gauge("linkseal_certificate_days_left", kind="branded")
+    assert left is not None
+    assert 39.9 < left <= 40
+    history = store.certificates.history("links.other.example")
+    assert "warned" not in [entry.what for entry in history]
+
+
+def test_a_worker_is_the_same_after_a_restart_and_another_in_another_directory(
+    config: Config, store: Store, tmp_path: Path
+) -> None:
+    other = Config(data_dir=tmp_path / "other")
+    datadir.prepare(other)
+    first, again, another = (datadir.installation_id(each) for each in (config, config, other))
+    assert first == again != another
+    assert len(first) == len(another) == 32
+    hold(store, NAME, CertificateRoute.ACME)
+    now = datetime.now(UTC)
+    assert store.certificates.lease(NAME, first, now, now + timedelta(hours=1))
+    # A restart: the lease of before is this installation's still.
+    assert [each.name for each in store.certificates.due(now, again)] == [NAME]
+    assert store.certificates.due(now, another) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe"])
+def test_a_damaged_id_is_drawn_anew(config: Config, damage: bytes) -> None:
+    first = datadir.installation_id(config)
+    (config.data_dir / "installation.id").write_bytes(damage)
+    drawn = datadir.installation_id(config)
+    assert drawn == datadir.installation_id(config) != first
 
 
 def test_the_service_is_told_at_the_start_and_of_changes_and_of_nothing_else(

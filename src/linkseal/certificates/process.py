@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from linkseal import datadir
 from linkseal.certificates import metrics
 from linkseal.certificates.dns01 import DNSProvider
 from linkseal.certificates.dns_hook import ExecHook
@@ -121,8 +120,7 @@ class Keeper:
         self._store = store
         self._changed = changed
         # One certificates' process runs on a data directory: the service's lock sees to that.
-        home = f"{socket.gethostname()} {config.data_dir}"
-        owner = hashlib.sha256(home.encode()).hexdigest()[:32]
+        owner = datadir.installation_id(config)
         provider = make_provider(config.acme.dns)
         self._ordering = Ordering(config.acme, store, vault, provider, owner)
         self._pool = ThreadPoolExecutor(config.acme.parallel, thread_name_prefix="order")
@@ -189,22 +187,26 @@ class Keeper:
 
     def _report(self) -> None:
         now = datetime.now(UTC)
-        names = self._store.certificates.names()
-        found = standings(names, self._store.certificates.in_use(), now)
+        held = self._store.certificates
+        found = standings(held.names(), [*held.in_use(), *held.revoked()], now)
         for state in State:
             metrics.NAMES.labels(state.value).set(sum(each.state is state for each in found))
         for kind in NameKind:
-            ends = [each.life.end for each in found if each.life and each.name.kind is kind]
+            ends = [
+                each.life.end
+                for each in found
+                if each.life and each.in_use and each.name.kind is kind
+            ]
             if ends:
                 days = (min(ends) - now).total_seconds() / 86400
                 metrics.DAYS_LEFT.labels(kind.value).set(round(days, 2))
         for each in found:
             self._warn(each, now)
-        self._store.certificates.forget_old(now - _KEPT)
+        held.forget_old(now - _KEPT)
 
     def _warn(self, standing: Standing, now: datetime) -> None:
         """Warn once at 30, 14, 7 and 1 days of what is not renewed by itself, or cannot be."""
-        if standing.life is None or standing.state is State.VALID:
+        if standing.life is None or standing.state in (State.VALID, State.REVOKED):
             return
         days = warning(standing.life.end, now)
         if days is None:
