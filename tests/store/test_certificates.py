@@ -213,10 +213,39 @@ def test_due_are_those_whose_time_has_come_and_that_nobody_has(store: Store) -> 
 
     assert due(NOW - timedelta(milliseconds=1)) == []
     assert due(NOW) == ["a.example", "b.example"]
-    assert due(NOW + MINUTE) == ["a.example", "b.example", "later.example", "taken.example"]
+    assert due(NOW + MINUTE) == ["a.example", "b.example", "taken.example", "later.example"]
     held.change_name("a.example", NOW, "paused", due_at=None)
     held.change_name("uploaded.example", NOW, "route", route=CertificateRoute.ACME, due_at=NOW)
     assert due(NOW) == ["b.example", "uploaded.example"]
+
+
+def test_what_ends_first_is_due_first_and_what_fails_holds_up_nobody(store: Store) -> None:
+    held = store.certificates
+    for name, days, due, failures in (
+        ("new", None, 9, 0),
+        ("newer", None, 8, 0),
+        ("a-late-renewal", 1, 7, 0),
+        ("z-urgent-renewal", 2, 1, 0),
+        ("a-failing-new", None, 30, 3),
+        ("a-failing-renewal", 1, 20, 1),
+        ("z-failing-ended", -1, 40, 9),
+    ):
+        add(store, name)
+        if days is not None:
+            later = new("rsa2048", ends_at=NOW + (days + 1) * DAY)
+            held.put(name, [later, new(ends_at=NOW + days * DAY)], NOW, "issued")
+        held.change_name(name, NOW, "set up", due_at=NOW - due * MINUTE, failures=failures)
+    # What was replaced counts no more.
+    held.put("a-late-renewal", [new(ends_at=NOW + 20 * DAY)], NOW, "issued")
+    assert [each.name for each in held.due(NOW)] == [
+        "z-urgent-renewal",
+        "a-late-renewal",
+        "new",
+        "newer",
+        "z-failing-ended",
+        "a-failing-new",
+        "a-failing-renewal",
+    ]
 
 
 def test_fields_go_in_and_out_of_a_name(store: Store) -> None:

@@ -121,8 +121,24 @@ class Certificates:
         return found[0]
 
     def due(self, now: datetime, owner: str = "") -> list[CertificateName]:
-        """Return the names for which something is to be done, and that no other works on."""
-        return self._names(sa.and_(certificate_names.c.due_at_ms <= to_ms(now), _free(now, owner)))
+        """Return the names for which something is to be done, and that no other works on.
+
+        First those whose certificate in use ends first, then those without any, by when they
+        were due. Names whose last try failed come after all of them, in the order they were
+        due: however many there are, and however soon they end, nobody waits for them.
+        """
+        end = (
+            sa.select(sa.func.min(certificates.c.ends_at_ms))
+            .where(certificates.c.name == certificate_names.c.name, _is(CertificateStatus.CURRENT))
+            .scalar_subquery()
+        )
+        failing = certificate_names.c.failures > 0
+        return self._names(
+            sa.and_(certificate_names.c.due_at_ms <= to_ms(now), _free(now, owner)),
+            sa.case((failing, 1), else_=0),
+            sa.case((failing, None), else_=end).nulls_last(),
+            certificate_names.c.due_at_ms,
+        )
 
     # A worker has a name to itself.
 
@@ -313,8 +329,11 @@ class Certificates:
                     count += 1
         return count
 
-    def _names(self, where: sa.ColumnElement[bool]) -> list[CertificateName]:
-        query = sa.select(certificate_names).where(where).order_by(certificate_names.c.name)
+    def _names(
+        self, where: sa.ColumnElement[bool], *order: sa.ColumnElement[Any]
+    ) -> list[CertificateName]:
+        query = sa.select(certificate_names).where(where)
+        query = query.order_by(*order, certificate_names.c.name)
         with self._database.reading() as connection:
             return [name_of(row) for row in connection.execute(query)]
 
