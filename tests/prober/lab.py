@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,14 @@ from cryptography import x509
 
 from linkseal.config import Address
 from linkseal.config.sections import ProberConfig
-from linkseal.domains.checks import Result, judge
+from linkseal.domains.checks import Report, Result, judge
+from linkseal.domains.fixes import fix
 from linkseal.domains.observation import Exchange, Observation
+from linkseal.domains.profiles import PROFILES
 from linkseal.edge.probe import Asked, Line, Probes
 from linkseal.prober import KeySigner, ProbeRequest, Progress, probe
-from linkseal.testing.dns_server import DNSServer, running_dns
+from linkseal.testing.broken import BROKEN
+from linkseal.testing.dns_server import DNSServer, Fault, running_dns
 
 HOST = "links.acme.example"
 BASE = "ct.example.net"
@@ -26,7 +30,10 @@ TARGET = f"t-abc.{BASE}"
 OWNERSHIP = "ct-verify=k4yq"
 KEY = b"k" * 32
 CUSTOMER = [f"links CNAME {TARGET}.", f"_ct-challenge.links TXT {OWNERSHIP}"]
-ZONES = {"acme.example": CUSTOMER, BASE: ["@ A 127.0.0.1", "t-abc A 127.0.0.1"]}
+ZONES = {
+    "acme.example": CUSTOMER,
+    BASE: ["@ A 127.0.0.1", "t-abc A 127.0.0.1", "t-other A 127.0.0.1"],
+}
 
 
 @contextlib.contextmanager
@@ -152,11 +159,27 @@ class Seen:
     def exchanges(self, purpose: str) -> list[Exchange]:
         return [each for each in self.observation.exchanges if each.purpose == purpose]
 
+    def report(self) -> Report:
+        return judge(self.observation, roots=self.roots)
+
     def verdicts(self) -> dict[str, str]:
         """Messages of what does not pass, by check."""
-        report = judge(self.observation, roots=self.roots)
         bad = {Result.WARN, Result.FAIL}
-        return {each.check: each.message for each in report.verdicts if each.result in bad}
+        return {each.check: each.message for each in self.report().verdicts if each.result in bad}
+
+
+def assert_told(seen: Seen, name: str) -> None:
+    """Assert that exactly the one check says the one mistake, and that there is a fix for it."""
+    (broken,) = (each for each in BROKEN if each.name == name)
+    found = seen.verdicts()
+    assert found.keys() == {broken.check, *broken.also}, found
+    words = map(re.escape, broken.message.split("…"))
+    assert re.fullmatch(".*".join(words), found[broken.check]), found
+    results = {each.check: each.result for each in seen.report().verdicts}
+    assert results[broken.check] is (Result.WARN if broken.warns else Result.FAIL)
+    assert {results[each] for each in broken.also} <= {Result.WARN}
+    for profile in (None, *PROFILES):
+        assert fix(broken.check, profile).endswith(".")
 
 
 async def look(
@@ -167,6 +190,7 @@ async def look(
     tls: ssl.SSLContext | None = None,
     plain: Origin | None = None,
     customer: Sequence[str] = CUSTOMER,
+    faults: Mapping[str, Fault] | None = None,
     seconds: float = 30.0,
     asking: ProbeRequest | None = None,
     **config: Any,
@@ -174,7 +198,7 @@ async def look(
     """Probe a domain whose https is one origin and whose http is another, or the same."""
     context = tls or server_tls(certificate or authority.issue_cert(HOST))
     progress: list[Progress] = []
-    with zones(customer) as dns:
+    with zones(customer, faults=faults) as dns:
         async with (
             serving(origin, context, "127.0.0.1") as https,
             serving(plain or origin, None, "127.0.0.1") as http,

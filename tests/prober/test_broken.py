@@ -1,0 +1,270 @@
+"""Broken set-ups, each with one mistake: exactly the one right check says so."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from linkseal.domains.echo import REDIRECT
+from linkseal.edge.probe import Asked, Probes
+from linkseal.testing.dns_server import Fault
+from prober.lab import BASE, CUSTOMER, HOST, TARGET, Origin, assert_told, look, request, server_tls
+
+AUTHORITY = trustme.CA()
+CNAME, OWNED = CUSTOMER
+NOW = datetime.now(UTC)
+SetUp = dict[str, Any]
+PROXY: SetUp = {"asking": request(route="proxy")}
+
+
+def cname(*records: str) -> SetUp:
+    return {"customer": [*records, OWNED]}
+
+
+def issued(**more: Any) -> SetUp:
+    return {"certificate": AUTHORITY.issue_cert(HOST, **more)}
+
+
+def speaking(lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> SetUp:
+    context = server_tls(AUTHORITY.issue_cert(HOST))
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = lowest, highest
+    return {"tls": context}
+
+
+def made(bits: int, signer: trustme.CA | None) -> SetUp:
+    """Show a certificate with an RSA key, signed by itself or by an authority."""
+    key = rsa.generate_private_key(65537, bits)
+    subject = x509.Name.from_rfc4514_string(f"CN={HOST}")
+    issuer, signing = subject, key
+    if signer is not None:
+        issuer = x509.load_pem_x509_certificate(signer.cert_pem.bytes()).subject
+        signing = serialization.load_pem_private_key(signer.private_key_pem.bytes(), None)  # type: ignore[assignment]
+    certificate = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=80))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(signing, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return showing(secret, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def showing(*pem: bytes) -> SetUp:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # Short keys are not even loaded otherwise.
+    with trustme.Blob(b"".join(pem)).tempfile() as file:
+        context.load_cert_chain(file)
+    return {"tls": context}
+
+
+def private_root() -> SetUp:
+    authority = trustme.CA()
+    leaf = authority.issue_cert(HOST)
+    return showing(leaf.private_key_and_cert_chain_pem.bytes(), authority.cert_pem.bytes())
+
+
+def behaving(behave: Callable[[Asked, bytes], Any], **more: Any) -> SetUp:
+    return {"origin": Origin(behave), "plain": Origin()} | more
+
+
+def arriving(rewrite: Callable[[Asked], Asked]) -> SetUp:
+    return {"origin": Origin(rewrite=rewrite)}
+
+
+def answer_of(status: str, *fields: str) -> bytes:
+    lines = "".join(f"{each}\r\n" for each in (*fields, "Content-Length: 0"))
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode()
+
+
+def answering(when: Callable[[Asked], bool], answer: bytes, **more: Any) -> SetUp:
+    return behaving(lambda asked, ours: answer if when(asked) else ours, **more)
+
+
+def keeping(key: Callable[[Asked], object], when: Callable[[Asked], bool]) -> SetUp:
+    """Answer out of a cache."""
+    kept: dict[object, bytes] = {}
+    return behaving(
+        lambda asked, ours: kept.setdefault(key(asked), ours) if when(asked) else ours,
+    )
+
+
+def altering(path: str, *changes: tuple[bytes, bytes]) -> SetUp:
+    def alter(asked: Asked, ours: bytes) -> bytes:
+        if path not in asked.path:
+            return ours
+        head, _, body = ours.partition(b"\r\n\r\n")
+        length = len(body)
+        for old, new in changes:
+            head, body = head.replace(old, new), body.replace(old, new)
+        head = head.replace(b"Length: %d" % length, b"Length: %d" % len(body))
+        return head + b"\r\n\r\n" + body
+
+    return behaving(alter)
+
+
+def field(name: bytes, value: bytes) -> SetUp:
+    """Replace a field of each request."""
+    return arriving(
+        lambda asked: replace(
+            asked,
+            headers=[(each, value if each.lower() == name else old) for each, old in asked.headers],
+        )
+    )
+
+
+def agent(asked: Asked) -> bytes:
+    return next((value for name, value in asked.headers if name.lower() == b"user-agent"), b"")
+
+
+def to_https(asked: Asked, _ours: bytes) -> bytes:
+    return answer_of("301 Moved", f"Location: https://{HOST}{asked.target.decode()}")
+
+
+async def late(_asked: Asked, ours: bytes) -> bytes:
+    await asyncio.sleep(0.55)
+    return ours
+
+
+def aaaa_dead() -> SetUp:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    records = ["links A 127.0.0.1", "links AAAA ::1"]
+    return {**cname(*records), "asking": request(route="")}
+
+
+def acme(record: str, **asking: Any) -> SetUp:
+    return {"customer": [*CUSTOMER, record], "asking": request(route="acme", **asking)}
+
+
+SET_UPS: dict[str, Callable[[], SetUp]] = {
+    "no-address": cname,
+    "servfail": lambda: {"faults": {HOST: Fault.SERVFAIL}},
+    "cname-to-nobody": lambda: cname("links CNAME gone") | PROXY,
+    "cname-loop": lambda: cname("links CNAME one", "one CNAME two", "two CNAME one") | PROXY,
+    "cname-long": lambda: cname(
+        "links CNAME s1", *(f"s{n} CNAME s{n + 1}" for n in range(1, 8)), f"s8 CNAME {TARGET}."
+    ),
+    "another-target": lambda: cname(f"links CNAME t-other.{BASE}."),
+    "txt-missing": lambda: {"customer": [CNAME]},
+    "txt-wrong": lambda: {"customer": [CNAME, "_ct-challenge.links TXT ct-verify=old"]},
+    "txt-doubled": lambda: {"customer": [CNAME, OWNED.replace("links", HOST)]},
+    "cname-doubled": lambda: cname(CNAME.replace("links", HOST)),
+    "aaaa-dead": aaaa_dead,
+    "dnssec-bogus": lambda: {"faults": {HOST: Fault.BOGUS}},
+    "caa-forbids": lambda: acme(
+        '@ CAA 0 issue "other.example"', caa_identities=("letsencrypt.org",)
+    ),
+    "delegation-wrong": lambda: acme(
+        "_acme-challenge.links TXT old", acme_delegation=f"k7.acme.{BASE}"
+    ),
+    "https-closed": lambda: {"https_port": 1},
+    "missing-intermediate": lambda: {
+        "tls": server_tls(AUTHORITY.create_child_ca().issue_cert(HOST), whole=False)
+    },
+    "self-signed": lambda: made(2048, None),
+    "origin-ca": lambda: {
+        "certificate": trustme.CA(
+            organization_name="CloudFlare, Inc.",
+            organization_unit_name="CloudFlare Origin SSL Certificate Authority",
+        ).issue_cert(HOST)
+    },
+    "staging": lambda: {
+        "certificate": trustme.CA(organization_name="(STAGING) Let's Encrypt").issue_cert(HOST)
+    },
+    "private-root": private_root,
+    "wrong-name": lambda: {"certificate": AUTHORITY.issue_cert("www.acme.example")},
+    "expired": lambda: issued(
+        not_before=NOW - timedelta(days=90), not_after=NOW - timedelta(days=1)
+    ),
+    "renewal-stopped": lambda: issued(
+        not_before=NOW - timedelta(days=88), not_after=NOW + timedelta(days=2)
+    ),
+    "tls-1.3-only": lambda: speaking(ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+    "old-tls-too": lambda: speaking(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3),
+    "weak-key": lambda: made(1024, AUTHORITY),
+    "http-closed": lambda: {"http_port": 1},
+    "http-home": lambda: {
+        "plain": Origin(lambda *_: answer_of("301 Moved", "Location: https://www.acme.example/"))
+    },
+    "another-server": lambda: {"origin": Origin(probes=Probes(0, b"x" * 32)), "plain": Origin()},
+    "host-rewritten": lambda: field(b"host", TARGET.encode()),
+    "query-dropped": lambda: arriving(
+        lambda asked: replace(asked, target=asked.target.partition(b"?")[0])
+    ),
+    "long-refused": lambda: answering(
+        lambda asked: len(asked.target) > 1900, answer_of("414 URI Too Long")
+    ),
+    "redirect-followed": lambda: answering(
+        lambda asked: asked.path.endswith("/302"), answer_of("200 OK", "Content-Type: text/html")
+    ),
+    "redirect-rewritten": lambda: altering(
+        "/302", (REDIRECT.encode(), f"https://{HOST}/shop".encode())
+    ),
+    "redirect-cached": lambda: keeping(
+        lambda asked: asked.target, lambda asked: asked.path.endswith("/302")
+    ),
+    "pixel-cached": lambda: keeping(
+        lambda asked: asked.target, lambda asked: asked.path.endswith(("/pixel", ".gif"))
+    ),
+    "requests-merged": lambda: keeping(
+        lambda asked: asked.target,
+        lambda asked: asked.path.endswith("/echo") and b"?" not in asked.target,
+    ),
+    "client-lost": lambda: arriving(
+        lambda asked: replace(asked, came_by=replace(asked.came_by, peer="203.0.113.9"))
+    ),
+    "agent-rewritten": lambda: field(b"user-agent", b"Amazon CloudFront"),
+    "post-blocked": lambda: answering(
+        lambda asked: asked.method == "POST", answer_of("403 Forbidden")
+    ),
+    "addresses-obfuscated": lambda: altering(
+        "/html", (b"mailto:probe@example.com", b"/cdn-cgi/l/email-protection#1a2b")
+    ),
+    "image-optimised": lambda: altering("/pixel", (b"image/gif", b"image/webp")),
+    "browser-cache": lambda: altering("/html", (b"private, no-store", b"max-age=14400")),
+    "bot-challenge": lambda: answering(
+        lambda asked: b"python" in agent(asked), answer_of("403 No", "CF-Mitigated: challenge")
+    ),
+    "redirect-loop": lambda: {"origin": Origin(to_https)},
+    "app-file-redirected": lambda: answering(
+        lambda asked: asked.path.endswith("/assetlinks.json"),
+        answer_of("301 Moved", "Location: https://www.acme.example/assetlinks.json"),
+        asking=request(app_files=("assetlinks.json",)),
+    ),
+    "slow": lambda: behaving(late),
+    "cdn-loop": lambda: arriving(
+        lambda asked: replace(
+            asked, headers=[*asked.headers, (b"CDN-Loop", b"cloudflare, cloudflare")]
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SET_UPS)
+async def test_one_mistake_is_told_by_the_one_right_check(name: str) -> None:
+    how: SetUp = {"origin": Origin(), "authority": AUTHORITY}
+    seen = await look(**(how | SET_UPS[name]()))
+    assert_told(seen, name)
