@@ -75,6 +75,7 @@ class Service:
         self._config = config
         self._listeners: dict[str, socket.socket] = {}
         self._configured: Certificate | None = None
+        self._named: frozenset[str] = frozenset()
         self._sources: tuple[object, ...] = ()
         self._renewal_due = 0.0
         self._ticket_secret = b""
@@ -97,8 +98,9 @@ class Service:
                 self._bind()
                 self._vault = datadir.open_vault(self._config)
                 snapshot = self._build_snapshot()
-                save_snapshot(self._config.snapshot_file, snapshot, self._vault)
+                # Tried here before it is saved: workers must be able to start by it.
                 self._tls = ListeningTLS(snapshot, self._files, self._config.edge.max_contexts)
+                self._save(snapshot)
                 self._announce(on_ready)
                 Supervisor(self._parts(), self._tick, forget_process).run()
             finally:
@@ -175,7 +177,6 @@ class Service:
             certificates.insert(0, SnapshotCertificate(own.names, file))
         elif bare := tuple(name for name in own.names if not _covered(name, usable)):
             certificates.append(SnapshotCertificate(bare, file))
-        self._files.sweep({each for certificate in certificates for each in certificate.files})
         self._renewal_due = time.monotonic() + RENEWAL_CHECK
         return Snapshot(
             keyring=load_keyring(config.keyring_file, self._vault),
@@ -188,6 +189,13 @@ class Service:
             probe_key=datadir.open_probe_key(config, self._vault),
             clients=clients,
         )
+
+    def _save(self, snapshot: Snapshot) -> None:
+        """Give the edge a snapshot, then drop files that no worker can need any more."""
+        save_snapshot(self._config.snapshot_file, snapshot, self._vault)
+        named = frozenset(file for each in snapshot.certificates for file in each.files)
+        self._files.sweep(named, self._named)
+        self._named = named
 
     def _put(self, kinds: Sequence[StoredCertificate]) -> tuple[str, ...]:
         """Return the edge's files of what is held for a name; what cannot be used has none.
@@ -258,8 +266,8 @@ class Service:
             return
         try:
             snapshot = self._build_snapshot()
-            save_snapshot(self._config.snapshot_file, snapshot, self._vault)
             self._tls.use(snapshot)
+            self._save(snapshot)
             log.info("snapshot written")
         except LinksealError as error:
             # The edge goes on with the last good snapshot; the files are tried again when

@@ -16,6 +16,7 @@ import pytest
 import trustme
 from cryptography import x509
 
+from linkseal.edge.certificates import SWEEP_AFTER
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import RETRY_AFTER, ListeningTLS
 from support.edge import SHARED, VAULT, Edge, certificate, files_in, request, snapshot
@@ -313,9 +314,22 @@ def test_a_certificate_just_replaced_can_still_be_read(
     old, new = (certificate(files, authority, BRANDED).files[0] for _ in range(2))
     path = tmp_path / "edge.certificates" / old
     os.utime(path, (0, 0))
-    files.sweep({old})
-    files.sweep({new})
-    assert files.load(old)
+    files.sweep({old}, set())
     os.utime(path, (0, 0))
-    files.sweep({new})
+    files.sweep({new}, {old})
+    assert files.load(old)
+    files.sweep({new}, {new})
+    assert files.load(old)
+    os.utime(path, (time.time() - SWEEP_AFTER - 1,) * 2)
+    files.sweep({new}, {new})
     assert not path.exists()
+    assert files.load(new)
+
+
+def test_a_certificate_named_again_is_kept(tmp_path: Path, authority: trustme.CA) -> None:
+    files = files_in(tmp_path)
+    found = certificate(files, authority, BRANDED).files[0]
+    os.utime(tmp_path / "edge.certificates" / found, (0, 0))
+    files.sweep({found}, set())
+    files.sweep({found}, {found})
+    assert files.load(found)

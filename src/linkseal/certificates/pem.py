@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
@@ -14,6 +15,8 @@ from cryptography.x509.oid import ExtensionOID
 from linkseal.errors import CertificateError
 
 MIN_RSA_BITS = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1)
+"""What every browser takes; Chrome refuses P-521."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def parse_certificate(chain: bytes, key: bytes, *, source: str) -> Certificate:
         ) from error
     try:
         private = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateError(
             f"the key for {source} is not an unencrypted PEM key",
             code="certificate-key-unreadable",
@@ -112,7 +115,7 @@ def parse_certificate(chain: bytes, key: bytes, *, source: str) -> Certificate:
 
 
 def _refuse_weak(private: object, source: str) -> None:
-    if isinstance(private, ec.EllipticCurvePrivateKey):
+    if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, _CURVES):
         return
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= MIN_RSA_BITS:
         return

@@ -86,15 +86,22 @@ class CertificateFiles:
         file = msgspec.msgpack.decode(self._vault.open(sealed, _purpose(found)), type=_File)
         return file.chain + b"\n" + file.key
 
-    def sweep(self, used: Collection[str]) -> None:
+    def sweep(self, used: Collection[str], before: Collection[str]) -> None:
         """Delete what nothing names, and has not for a while.
 
-        A file's time is when it was last named.
+        Call it when the snapshot that names ``used`` is in place. A file's time is when
+        it was written, then when a snapshot first named it no more.
+
+        Args:
+            used: What the snapshot names.
+            before: What the one before it named.
         """
         old = time.time() - SWEEP_AFTER
         with contextlib.suppress(FileNotFoundError):
             for path in self._directory.iterdir():
                 if path.name in used:
+                    continue
+                if path.name in before:
                     os.utime(path)
                 elif path.stat().st_mtime < old:
                     path.unlink(missing_ok=True)
