@@ -197,6 +197,26 @@ def test_a_running_service_is_not_pulled_from_under(kept: Kept) -> None:
     kept.check()
 
 
+def test_who_seals_and_who_rotates_wait_for_each_other(kept: Kept) -> None:
+    """Else a secret could be sealed under a key that is gone when it is stored."""
+    command = [str(Path(sys.executable).parent / "linkseal"), "--config", str(kept.config_file)]
+    before = kept.config.master_key_file.read_bytes()
+    with datadir.sealing(kept.config), datadir.sealing(kept.config):
+        rotating = subprocess.Popen([*command, "vault", "rotate"], stdout=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            rotating.wait(3)
+        assert kept.config.master_key_file.read_bytes() == before
+    assert rotating.wait(60) == 0
+    with datadir.sealing(kept.config, alone=True):
+        keyring = kept.config.keyring_file.read_bytes()
+        sealing = subprocess.Popen([*command, "token", "rotate"], stdout=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            sealing.wait(3)
+        assert kept.config.keyring_file.read_bytes() == keyring
+    assert sealing.wait(60) == 0
+    kept.check()
+
+
 def test_a_key_of_the_environment_is_refused_with_the_way_to_do_it(kept: Kept) -> None:
     (key,) = kept.master_keys()
     config = kept.config.model_copy(update={"master_key": key})

@@ -12,6 +12,7 @@
 ``linkseal.db``           the database, when no other is configured
 ``metrics/``              the running parts' metrics
 ``service.json``          where a running service listens; ``service.lock`` holds it
+``sealing.lock``          held by who seals, and alone by who rotates the master key
 ========================  ====================================================
 """
 
@@ -145,6 +146,24 @@ def hold(config: Config, wait: float) -> Iterator[None]:
                     log.info("waiting for the last service's processes to leave")
                     waiting = True
                 time.sleep(0.2)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def sealing(config: Config, *, alone: bool = False) -> Iterator[None]:
+    """Keep the master key as it is from opening the vault until what it sealed is stored.
+
+    Waits: those who seal for one who rotates the key, and that one for all of them.
+
+    Args:
+        config: Whose.
+        alone: For the one who rotates it.
+    """
+    handle = os.open(config.data_dir / "sealing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)

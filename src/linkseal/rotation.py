@@ -44,7 +44,7 @@ def rotate_master_key(config: Config) -> int:
             hint=f"write it to {config.master_key_file}, unset LINKSEAL_MASTER_KEY, rotate, "
             "and put the new one back where the old one was",
         )
-    with datadir.hold(config, wait=0.0):
+    with datadir.hold(config, wait=0.0), datadir.sealing(config, alone=True):
         file = config.master_key_file
         datadir.open_vault(config)
         keys = file.read_text(encoding="ascii").split()

@@ -215,14 +215,14 @@ def import_certificate(
         file, key, password_file=password_file, name=name, cdn=cdn, now=now, roots=root or ()
     )
     datadir.prepare(settings)
-    new = to_store(
-        datadir.open_vault(settings),
-        upload.certificate.chain,
-        upload.certificate.key,
-        issuer=UPLOADED,
-        origin_ca=upload.origin_ca,
-    )
-    with store(context) as opened:
+    with datadir.sealing(settings), store(context) as opened:
+        new = to_store(
+            datadir.open_vault(settings),
+            upload.certificate.chain,
+            upload.certificate.key,
+            issuer=UPLOADED,
+            origin_ca=upload.origin_ca,
+        )
         owner = _owner(opened, customer)
         opened.certificates.add_name(
             name,

@@ -48,8 +48,10 @@ def rotate(context: typer.Context) -> None:
     A running service takes the new key within seconds.
     """
     found = config(context)
-    rotated = rotated_keyring(keyring(context))
-    save_keyring(found.keyring_file, rotated, datadir.open_vault(found))
+    datadir.prepare(found)
+    with datadir.sealing(found):
+        rotated = rotated_keyring(keyring(context))
+        save_keyring(found.keyring_file, rotated, datadir.open_vault(found))
     out.print(
         f"key {rotated.active} seals from now on; {len(rotated.keys)} keys open", markup=False
     )
