@@ -640,17 +640,28 @@ def test_an_account_is_kept_by_its_directory(store: Store) -> None:
 
 def test_challenges_are_answered_until_they_end_or_are_withdrawn(store: Store) -> None:
     acme = store.acme
-    acme.publish("short", "short.thumbprint", NOW + MINUTE)
-    acme.publish("long", "old.thumbprint", NOW + MINUTE)
-    acme.publish("long", "long.thumbprint", NOW + 2 * MINUTE)
+    now = datetime.now(UTC).replace(microsecond=0) + DAY
+    acme.publish("short", "short.thumbprint", now + MINUTE)
+    acme.publish("long", "old.thumbprint", now + MINUTE)
+    acme.publish("long", "long.thumbprint", now + 2 * MINUTE)
     both = {"short": "short.thumbprint", "long": "long.thumbprint"}
-    assert acme.challenges(NOW) == both
-    assert acme.challenges(NOW + MINUTE - timedelta(milliseconds=1)) == both
-    assert acme.challenges(NOW + MINUTE) == {"long": "long.thumbprint"}
-    assert acme.challenges(NOW + 2 * MINUTE) == {}
+    assert acme.challenges(now) == both
+    assert acme.challenges(now + MINUTE - timedelta(milliseconds=1)) == both
+    assert acme.challenges(now + MINUTE) == {"long": "long.thumbprint"}
+    assert acme.challenges(now + 2 * MINUTE) == {}
     acme.withdraw("long")
     acme.withdraw("unknown")
-    assert acme.challenges(NOW) == {"short": "short.thumbprint"}
+    assert acme.challenges(now) == {"short": "short.thumbprint"}
+
+
+def test_challenges_that_ended_are_deleted_by_the_next(store: Store) -> None:
+    acme = store.acme
+    now = datetime.now(UTC)
+    acme.publish("ended", "answer", now - MINUTE)
+    acme.publish("answered", "answer", now + MINUTE)
+    acme.publish("next", "answer", now + MINUTE)
+    # Seen from before all of them, what is there at all.
+    assert set(acme.challenges(now - DAY)) == {"answered", "next"}
 
 
 # What version 0001 of the schema held, written as it did.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -43,9 +43,12 @@ class ACME:
             connection.execute(acme_accounts.delete().where(acme_accounts.c.directory == directory))
 
     def publish(self, token: str, answer: str, ends_at: datetime) -> None:
-        """Have every edge answer a challenge until an instant."""
+        """Have every edge answer a challenge until an instant; those that ended are deleted."""
+        ended = acme_challenges.c.ends_at_ms <= to_ms(datetime.now(UTC))
         with self._database.transaction() as connection:
-            connection.execute(acme_challenges.delete().where(acme_challenges.c.token == token))
+            connection.execute(
+                acme_challenges.delete().where(sa.or_(acme_challenges.c.token == token, ended))
+            )
             connection.execute(
                 acme_challenges.insert().values(
                     token=token, answer=answer, ends_at_ms=to_ms(ends_at)
