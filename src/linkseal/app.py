@@ -46,6 +46,9 @@ from linkseal.vault import load_keyring, write_private
 LOCK_WAIT: Final = 15.0
 """Seconds a new service waits for the last one's processes to leave."""
 RENEWAL_CHECK: Final = 3600.0
+FIRST_RETRY: Final = 1.0
+LONGEST_RETRY: Final = 30.0
+"""Seconds until a snapshot that could not be written is tried again, doubled each time."""
 TICKET_LIFE: Final = 86_400.0
 
 log = structlog.get_logger("service")
@@ -77,7 +80,8 @@ class Service:
         self._configured: Certificate | None = None
         self._named: frozenset[str] = frozenset()
         self._sources: tuple[object, ...] = ()
-        self._renewal_due = 0.0
+        self._build_due = 0.0
+        self._retry_in = FIRST_RETRY
         self._ticket_secret = b""
         self._ticket_secret_due = 0.0
 
@@ -177,7 +181,6 @@ class Service:
             certificates.insert(0, SnapshotCertificate(own.names, file))
         elif bare := tuple(name for name in own.names if not _covered(name, usable)):
             certificates.append(SnapshotCertificate(bare, file))
-        self._renewal_due = time.monotonic() + RENEWAL_CHECK
         return Snapshot(
             keyring=load_keyring(config.keyring_file, self._vault),
             base_domain=config.base_domain,
@@ -196,6 +199,8 @@ class Service:
         named = frozenset(file for each in snapshot.certificates for file in each.files)
         self._files.sweep(named, self._named)
         self._named = named
+        self._build_due = time.monotonic() + RENEWAL_CHECK
+        self._retry_in = FIRST_RETRY
 
     def _put(self, kinds: Sequence[StoredCertificate]) -> tuple[str, ...]:
         """Return the edge's files of what is held for a name; what cannot be used has none.
@@ -261,7 +266,7 @@ class Service:
 
     def _tick(self, reload: bool) -> None:
         """Write a new snapshot when a key or certificate changed, or is due for renewal."""
-        due = time.monotonic() >= self._renewal_due
+        due = time.monotonic() >= self._build_due
         if not (reload or due or self._stat_sources() != self._sources):
             return
         try:
@@ -269,11 +274,15 @@ class Service:
             self._tls.use(snapshot)
             self._save(snapshot)
             log.info("snapshot written")
-        except LinksealError as error:
-            # The edge goes on with the last good snapshot; the files are tried again when
-            # they change, and at the next renewal check.
-            self._renewal_due = time.monotonic() + RENEWAL_CHECK
-            log.error("snapshot not written, the last one stays", **error.as_dict())
+        except Exception as error:
+            # The edge goes on with the last good snapshot. Whatever changed is not known any
+            # more by the next tick, so it is the failure that makes it due again.
+            self._build_due = time.monotonic() + self._retry_in
+            self._retry_in = min(self._retry_in * 2, LONGEST_RETRY)
+            if isinstance(error, LinksealError):
+                log.error("snapshot not written, the last one stays", **error.as_dict())
+            else:
+                log.exception("snapshot not written, the last one stays")
 
     def _parts(self) -> list[Part]:
         config = self._config

@@ -242,6 +242,19 @@ def test_a_process_out_of_descriptors_refuses_the_handshake_and_forgets_no_certi
     Client(tls, authority, TARGET).connect()
 
 
+def test_a_worker_out_of_descriptors_takes_the_new_snapshot_later(
+    make_edge: Callable[..., Edge], authority: trustme.CA, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edge = make_edge()
+    known = snapshot(files_in(edge.directory), authority, challenges={"tok-1": "late"})
+    save_snapshot(edge.directory / "edge.snapshot", known, VAULT)
+    with no_descriptors():
+        time.sleep(1.3)
+    time.sleep(1.5)
+    assert "snapshot not taken" in "".join(capfd.readouterr())
+    assert edge.get("/.well-known/acme-challenge/tok-1", SHARED).body == b"late"
+
+
 def alert(edge: Edge, name: str) -> str:
     with pytest.raises(ssl.SSLError) as refusal:
         edge.connect(tls=name)

@@ -189,3 +189,22 @@ def test_a_certificate_the_edge_cannot_load_never_reaches_a_worker(folder: Path)
 def write(folder: Path, pair: tuple[bytes, bytes]) -> None:
     (folder / "chain.pem").write_bytes(pair[0])
     (folder / "key.pem").write_bytes(pair[1])
+
+
+def test_a_snapshot_that_could_not_be_written_is_written_soon_after(folder: Path) -> None:
+    """Nothing changes that the service could see but that it can be written again."""
+    authority = trustme.CA()
+    with ServiceProcess(folder) as service:
+        file = service.config.snapshot_file
+        away = file.with_name("away")
+        file.rename(away)
+        file.mkdir()
+        (file / "in-the-way").touch()
+        hold(service, authority, GOOD)
+        assert eventually(
+            lambda: any(line.get("code") == "vault-unwritable" for line in service.log())
+        )
+        (file / "in-the-way").unlink()
+        file.rmdir()
+        away.rename(file)
+        assert eventually(lambda: shown(service, authority, GOOD))

@@ -136,7 +136,11 @@ async def _wait(stop: asyncio.Event, seconds: float) -> bool:
 
 
 def _reload(setup: WorkerSetup, state: EdgeState, seen: tuple[int, int]) -> tuple[int, int]:
-    """Take another snapshot if there is one; a damaged one is loud, and the last one stays."""
+    """Take another snapshot if there is one; a damaged one is loud, and the last one stays.
+
+    Returns what was seen, to compare with at the next tick: one that could not be read for a
+    moment was not seen.
+    """
     now = _stat(setup.snapshot_file)
     if now == seen:
         return seen
@@ -146,11 +150,17 @@ def _reload(setup: WorkerSetup, state: EdgeState, seen: tuple[int, int]) -> tupl
     except (LinksealError, OSError) as error:
         Reporter.loaded(ok=False)
         log.error("snapshot not taken, the last one stays", error=str(error))
-        return now
+        return seen if _passing(error) else now
     state.use(snapshot)
     Reporter.loaded(ok=True)
     log.info("snapshot taken", slot=setup.slot)
     return now
+
+
+def _passing(error: LinksealError | OSError) -> bool:
+    """Whether it is the machine's fault, as want of descriptors, and not the snapshot's."""
+    cause = error.__cause__ if isinstance(error, LinksealError) else error
+    return isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError | FileNotFoundError)
 
 
 def _stat(path: Path) -> tuple[int, int]:
