@@ -191,19 +191,27 @@ async def look(
     plain: Origin | None = None,
     customer: Sequence[str] = CUSTOMER,
     faults: Mapping[str, Fault] | None = None,
+    second: Sequence[str] | None = None,
     seconds: float = 30.0,
     asking: ProbeRequest | None = None,
     **config: Any,
 ) -> Seen:
-    """Probe a domain whose https is one origin and whose http is another, or the same."""
+    """Probe a domain whose https is one origin and whose http is another, or the same.
+
+    ``second`` is the customer's zone as a second name server on 127.0.0.2 has it.
+    """
     context = tls or server_tls(certificate or authority.issue_cert(HOST))
     progress: list[Progress] = []
     with zones(customer, faults=faults) as dns:
+        other = zones(second, host="127.0.0.2", port=dns.port) if second else None
         async with (
             serving(origin, context, "127.0.0.1") as https,
             serving(plain or origin, None, "127.0.0.1") as http,
         ):
             known = settings(dns, **({"http_port": http, "https_port": https} | config))
-            observation = await probe(asking or request(), known, progress.append, seconds=seconds)
+            with other or contextlib.nullcontext():
+                observation = await probe(
+                    asking or request(), known, progress.append, seconds=seconds
+                )
     roots = x509.load_pem_x509_certificates(authority.cert_pem.bytes())
     return Seen(observation, progress, roots)

@@ -108,6 +108,13 @@ BROKEN: Final = (
         warns=True,
     ),
     Broken(
+        "servers-disagree",
+        "A name server with an older copy of the zone",
+        "DNS-06",
+        f"Your name servers disagree on `{HOST}`: … says …, … says ….",
+        warns=True,
+    ),
+    Broken(
         "dnssec-bogus",
         "DNSSEC signatures that fail",
         "DNS-07",
@@ -117,7 +124,7 @@ BROKEN: Final = (
         "caa-forbids",
         "CAA of the zone names another authority only (route acme)",
         "DNS-08",
-        "…other.example….",
+        'CAA at acme.example allows only "other.example" (another CA).',
     ),
     Broken(
         "delegation-wrong",
