@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -389,7 +390,77 @@ def test_an_account_is_kept_and_used_again(bench: Bench) -> None:
     assert len(made) == 1
 
 
-def test_two_workers_never_order_the_same_name(bench: Bench) -> None:
+# Each waits to be told to start, so that both are at the same names at the same time.
+WORKER = """
+import sys
+from datetime import UTC, datetime
+from linkseal.certificates.ordering import Ordering
+from linkseal.config import ACMEConfig
+from linkseal.store import Store
+from linkseal.vault import Vault
+url, config, owner = sys.argv[1:]
+config = ACMEConfig.model_validate_json(config)
+with Store.open(url, migrate=False) as store:
+    ordering = Ordering(config, store, Vault(b"m" * 32), None, owner)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for due in store.certificates.due(datetime.now(UTC), owner):
+        if ordering.lease(due.name):
+            name = store.certificates.name(due.name)
+            if name.due_at <= datetime.now(UTC):
+                ordering.work(name)
+            ordering.release(due.name)
+"""
+
+
+def test_two_processes_order_each_name_once(bench: Bench) -> None:
+    names = (NAME, "links.other.example")
+    for name in names:
+        bench.store.certificates.add_name(
+            name,
+            kind=NameKind.BRANDED,
+            route=CertificateRoute.ACME,
+            challenge=Challenge.HTTP_01,
+            now=datetime.now(UTC),
+        )
+    # The account first: it is one, whoever comes.
+    bench.work("links.acme.example")
+    bench.renew()
+    begun = len(bench.ca.orders)
+    config = json.dumps(
+        {
+            "enabled": True,
+            "issuers": [{"directory": bench.ca.url}],
+            "resolvers": [f"{bench.knot.host}:{bench.knot.port}"],
+            "http_port": bench.edge.server_port,
+            "allow_private_addresses": True,
+            "key_types": ["p256"],
+        }
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, bench.url, config, owner],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for owner in ("one", "two")
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate(timeout=60)
+        assert worker.returncode == 0
+    assert len(bench.ca.orders) - begun == len(names)
+    assert all(len(bench.in_use(name)) == 1 for name in names)
+
+
+def test_a_worker_that_lost_its_name_stores_nothing(bench: Bench) -> None:
     one, two = bench.ordering(owner="one"), bench.ordering(owner="two")
     bench.store.certificates.add_name(
         NAME,
