@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,6 +12,7 @@ from linkseal.certificates.advice import Problem, Whose
 from linkseal.certificates.authority import OrderError
 from linkseal.certificates.dns01 import Resolver
 from linkseal.certificates.preflight import check_answered
+from support.dribbling import dribbling
 
 NAME = "links.acme.example"
 
@@ -29,32 +27,6 @@ class _Leads(Resolver):
     def addresses(self, name: str) -> list[str]:
         assert name == NAME
         return list(self.to)
-
-
-@contextlib.contextmanager
-def host(first: bytes, more: bytes = b"", every: float = 0.2) -> Iterator[int]:
-    """Listen on a port; each connection gets the first bytes, and then more for ever."""
-    stopping = threading.Event()
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.recv(9999)
-                    connection.sendall(first)
-                    while more and not stopping.wait(every):
-                        connection.sendall(more)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            stopping.set()
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def seen(port: int, seconds: float = 0, to: Sequence[str] = ("127.0.0.1",)) -> Problem | None:
@@ -75,7 +47,7 @@ def seen(port: int, seconds: float = 0, to: Sequence[str] = ("127.0.0.1",)) -> P
     ],
 )
 def test_an_answer_is_right_however_it_is_framed(answer: bytes) -> None:
-    with host(answer) as port:
+    with dribbling(answer) as port:
         assert seen(port) is None
 
 
@@ -84,7 +56,7 @@ def test_an_answer_is_right_however_it_is_framed(answer: bytes) -> None:
     [b"HTTP", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"],
 )
 def test_a_host_that_dribbles_has_five_seconds(first: bytes) -> None:
-    with host(first, b"a") as port:
+    with dribbling(first, b"a") as port:
         begun = time.monotonic()
         problem = seen(port)
         assert 4.5 < time.monotonic() - begun < 8
@@ -95,8 +67,7 @@ def test_a_host_that_dribbles_has_five_seconds(first: bytes) -> None:
 
 def test_many_slow_addresses_have_it_together() -> None:
     to = [f"127.0.0.{last}" for last in range(1, 60)]
-    with contextlib.ExitStack() as open_now:
-        port = open_now.enter_context(host(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"p"))
+    with dribbling(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"p") as port:
         begun = time.monotonic()
         problem = seen(port, to=to)
         assert time.monotonic() - begun < 8
@@ -112,7 +83,7 @@ def test_many_slow_addresses_have_it_together() -> None:
     ],
 )
 def test_a_head_without_end_is_not_read_to_its_end(first: bytes, more: bytes) -> None:
-    with host(first, more, every=0.001) as port:
+    with dribbling(first, more, every=0.001) as port:
         problem = seen(port)
     assert problem is not None
     assert problem.type == "connection"
@@ -120,7 +91,7 @@ def test_a_head_without_end_is_not_read_to_its_end(first: bytes, more: bytes) ->
 
 
 def test_a_body_without_end_is_somebody_elses() -> None:
-    with host(b"HTTP/1.1 200 OK\r\n\r\nproof", b"a" * 9999, every=0.001) as port:
+    with dribbling(b"HTTP/1.1 200 OK\r\n\r\nproof", b"a" * 9999, every=0.001) as port:
         problem = seen(port)
     assert problem is not None
     assert problem.type == "incorrectResponse"

@@ -104,6 +104,7 @@ _ADVICE: Final[dict[str, tuple[Whose, str]]] = {
     "serverInternal": (Whose.ISSUER, "the CA has a fault: it is tried again"),
     "badNonce": (Whose.ISSUER, "the CA refuses its own nonces: it is tried again"),
     "orderNotReady": (Whose.ISSUER, "the CA is behind: it is tried again"),
+    "orderInvalid": (Whose.ISSUER, "the CA gave the order up: it is ordered anew"),
     "alreadyReplaced": (Whose.OURS, "it was renewed before: it is ordered anew"),
     "alreadyRevoked": (Whose.OURS, "it is revoked already: nothing is left to do"),
     "badCSR": (Whose.OURS, "the CA refuses the key or the name: try another acme.key_types"),

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import requests
@@ -22,20 +21,30 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from josepy.errors import Error as JOSEError
 from josepy.json_util import field
-from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
 from linkseal.certificates.advice import Problem, understand
+from linkseal.certificates.network import TIMEOUT, Network
 from linkseal.certificates.schedule import Window
 from linkseal.config import IssuerConfig
 from linkseal.errors import CertificateError
 
-TIMEOUT: Final = 20
-"""Seconds for one request to a CA."""
 PATIENCE: Final = timedelta(seconds=120)
 """How long validation, and then issuance, may take."""
-_MOST_NONCES: Final = 10
-_USER_AGENT: Final = "linkseal"
+# LookupError: no such key, or an empty list; the others are what JSON of another shape, or an
+# absurd number in it, makes of the code that reads it.
+_NONSENSE: Final = (
+    errors.Error,
+    JOSEError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    AssertionError,
+    RecursionError,
+    x509.ExtensionNotFound,
+)
 _KINDS: Final = {"http-01": challenges.HTTP01, "dns-01": challenges.DNS01}
 
 
@@ -64,26 +73,6 @@ class _NewOrder(messages.NewOrder):
     replaces: str = field("replaces", omitempty=True)
 
 
-class _Network(client.ClientNetwork):
-    """Adds what certbot's lacks: patience with nonces, and Retry-After of refusals."""
-
-    retry_after: datetime | None = None
-
-    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        for _ in range(_MOST_NONCES):
-            try:
-                return self._post_once(*args, **kwargs)
-            except messages.Error as error:
-                if error.code != "badNonce":
-                    raise
-        return self._post_once(*args, **kwargs)
-
-    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
-        response = super()._send_request(method, url, *args, **kwargs)
-        self.retry_after = _instant(response.headers.get("Retry-After"))
-        return response
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a CA wants to see.
@@ -107,15 +96,18 @@ class Authority:
     Args:
         issuer: The CA.
         account_key: PEM, our key there.
+        seconds: For one request, its answer included.
 
     Raises:
         OrderError: The CA does not answer, or not as an ACME directory.
     """
 
-    def __init__(self, issuer: IssuerConfig, account_key: bytes) -> None:
+    def __init__(
+        self, issuer: IssuerConfig, account_key: bytes, *, seconds: float = TIMEOUT
+    ) -> None:
         self.issuer = issuer
         self._key = JWKEC(key=serialization.load_pem_private_key(account_key, None))
-        self._network = _Network(self._key, alg=ES256, user_agent=_USER_AGENT, timeout=TIMEOUT)
+        self._network = Network(self._key, seconds)
         if issuer.ca_file is not None:
             # requests takes a file here, which certbot's annotation does not say.
             self._network.verify_ssl = str(issuer.ca_file)  # type: ignore[assignment]
@@ -198,15 +190,13 @@ class Authority:
         """Return an order made before, as it stands now.
 
         Raises:
-            OrderError: The CA does not know it, or it is lost.
+            OrderError: The CA does not know it; ``orderInvalid`` when it gave it up.
         """
         with self._told():
             response = self._client._post_as_get(url)  # noqa: SLF001 - no public way to one order
             order = messages.Order.from_json(response.json())
             if order.status == messages.STATUS_INVALID:
-                raise errors.IssuanceError(
-                    order.error or messages.Error.with_code("serverInternal", detail="invalid")
-                )
+                raise self._failure("orderInvalid", _words(order.error))
             return messages.OrderResource(
                 body=order,
                 uri=url,
@@ -291,10 +281,8 @@ class Authority:
             )
             base = str(self._client.directory["renewalInfo"]).rstrip("/")
             said = self._network.get(f"{base}/{path}").json()
-            start, end = (
-                datetime.fromisoformat(said["suggestedWindow"][key]).astimezone(UTC)
-                for key in ("start", "end")
-            )
+            window = said["suggestedWindow"]
+            start, end = _timestamp(window["start"]), _timestamp(window["end"])
             return Window(start, end), str(said.get("explanationURL", ""))
 
     def _authorizations(self, order: messages.Order) -> list[messages.AuthorizationResource]:
@@ -318,6 +306,8 @@ class Authority:
                 for body in authorization.body.challenges
                 if body.error is not None
             ]
+            if not said:
+                raise self._failure("orderInvalid", _words(None)) from error
             raise self._failure(str(said[0].typ), str(said[0].detail)) from error
         except errors.IssuanceError as error:
             raise self._failure(str(error.error.typ), str(error.error.detail)) from error
@@ -328,7 +318,7 @@ class Authority:
             raise self._failure("orderNotReady", detail) from error
         except requests.RequestException as error:
             raise self._failure("unreachable", _short(error)) from error
-        except (errors.Error, JOSEError, ValueError, TypeError, KeyError) as error:
+        except _NONSENSE as error:
             raise self._failure(
                 "serverInternal", f"an answer without sense: {_short(error)}"
             ) from error
@@ -375,15 +365,17 @@ def _deadline() -> datetime:
     return datetime.now() + PATIENCE  # noqa: DTZ005
 
 
-def _instant(retry_after: str | None) -> datetime | None:
-    """Read a Retry-After (RFC 9110 §10.2.3): seconds, or a date."""
-    if not retry_after:
-        return None
-    with contextlib.suppress(ValueError, OverflowError):
-        if retry_after.strip().isdigit():
-            return datetime.now(UTC) + timedelta(seconds=int(retry_after))
-        return parsedate_to_datetime(retry_after).astimezone(UTC)
-    return None
+def _timestamp(text: str) -> datetime:
+    """Read a timestamp (RFC 3339, which has a zone always)."""
+    read = datetime.fromisoformat(text)
+    if read.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return read.astimezone(UTC)
+
+
+def _words(error: messages.Error | None) -> str:
+    """Return what a CA said of an order it gave up."""
+    return "it does not say why" if error is None else f"{error.code}: {error.detail}"
 
 
 def _short(error: Exception) -> str:
