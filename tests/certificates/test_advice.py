@@ -11,7 +11,7 @@ TYPES = """
 accountDoesNotExist alreadyRevoked badCSR badNonce badPublicKey caa connection dns
 externalAccountRequired incorrectResponse invalidContact malformed orderNotReady rateLimited
 rejectedIdentifier serverInternal tls unauthorized unsupportedContact unsupportedIdentifier
-userActionRequired alreadyReplaced
+userActionRequired alreadyReplaced orderInvalid caaUnreadable
 """
 
 

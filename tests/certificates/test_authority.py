@@ -167,13 +167,3 @@ def test_an_order_that_was_given_up_is_a_problem_of_its_own(error: Said | None) 
     assert (problem.type, problem.whose) == ("orderInvalid", Whose.ISSUER)
     assert problem.advice == "the CA gave the order up: it is ordered anew"
     assert ("no more" in problem.detail) is (error is not None)
-
-
-def test_an_authorization_that_fails_without_a_word_gives_the_order_up() -> None:
-    with AcmeDirectory() as ca:
-        authority = to(ca)
-        authority.register("")
-        order = authority.order(new_csr(new_key("p256"), NAME), None)
-        ca.orders[0].authorizations[0].status = "invalid"
-        problem = refused(lambda: authority.finish(order, []))
-    assert (problem.type, problem.detail) == ("orderInvalid", "it does not say why")

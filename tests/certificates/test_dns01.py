@@ -95,6 +95,24 @@ def test_every_loop_is_found(length: int, data: st.DataObject) -> None:
     assert error.message.endswith(f"lead back to {back}")
 
 
+@pytest.mark.parametrize("label", ["-o", "$(id)", "a b", "a;b", "a/b", "'a'", "\\\\200", "*"])
+def test_a_target_that_means_more_than_a_name_is_refused(label: str) -> None:
+    table = {"_acme-challenge.a.example": f"{label}.b.example"}
+    error = refused(lambda: challenge_owner("a.example", table.get))
+    assert error.code == "dns-delegation-refused"
+
+
+def test_a_target_stands_below_what_is_allowed() -> None:
+    table = {"_acme-challenge.a.example": "x.acme.ct.example.net."}
+    allowed = ["acme.ct.example.net"]
+    assert challenge_owner("a.example", table.get, allowed) == "x.acme.ct.example.net"
+    for other in ("acme.ct.example.net", "go.ct.example.net", "x.evilacme.ct.example.net"):
+        table["_acme-challenge.a.example"] = other
+        error = refused(lambda: challenge_owner("a.example", table.get, allowed))
+        assert error.code == "dns-delegation-refused"
+    assert challenge_owner("b.example", table.get, allowed) == "_acme-challenge.b.example"
+
+
 # Visibility
 
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import dns.rcode
 import pytest
 
 from linkseal.certificates.advice import Problem, Whose
 from linkseal.certificates.authority import OrderError
 from linkseal.certificates.dns01 import Resolver
-from linkseal.certificates.preflight import check_answered
+from linkseal.certificates.preflight import check_answered, check_caa
+from linkseal.domains.caa import IssuerIdentity
+from support.certificates import reply, scripted
 from support.dribbling import dribbling
 
 NAME = "links.acme.example"
@@ -95,3 +98,14 @@ def test_a_body_without_end_is_somebody_elses() -> None:
         problem = seen(port)
     assert problem is not None
     assert problem.type == "incorrectResponse"
+
+
+def test_caa_that_cannot_be_read_is_told_from_caa_that_forbids() -> None:
+    with scripted(reply(dns.rcode.SERVFAIL, key=None)) as port:
+        resolver = Resolver((("127.0.0.1", port),), timeout=1)
+        issuer = IssuerIdentity(frozenset({"ca.example"}), "", "http-01")
+        with pytest.raises(OrderError) as told:
+            check_caa(NAME, issuer, resolver)
+    problem = told.value.problem
+    assert (problem.type, problem.whose) == ("caaUnreadable", Whose.NAME)
+    assert "DNS" in problem.advice

@@ -57,6 +57,13 @@ _ADVICE: Final[dict[str, tuple[Whose, str]]] = {
             "remove the one that does not"
         ),
     ),
+    "caaUnreadable": (
+        Whose.NAME,
+        (
+            "DNS does not say whether a CAA record forbids it: check that the servers of the name "
+            "and of its parents answer questions for CAA, and DNSSEC if the zone is signed"
+        ),
+    ),
     "dns": (
         Whose.NAME,
         "the name does not resolve for the CA: check its records, and DNSSEC if the zone is signed",

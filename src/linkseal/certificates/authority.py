@@ -306,8 +306,6 @@ class Authority:
                 for body in authorization.body.challenges
                 if body.error is not None
             ]
-            if not said:
-                raise self._failure("orderInvalid", _words(None)) from error
             raise self._failure(str(said[0].typ), str(said[0].detail)) from error
         except errors.IssuanceError as error:
             raise self._failure(str(error.error.typ), str(error.error.detail)) from error

@@ -12,7 +12,7 @@ Standards: RFC 8555 §8.4 (the challenge).
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +28,7 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.TXT import TXT
 
+from linkseal.certificates.addresses import is_public
 from linkseal.certificates.dns_update import ask, name_text, parse_name, plain_name, reason
 from linkseal.config import Address
 from linkseal.domains.caa import CAAAnswer, CAARecord
@@ -45,6 +46,7 @@ __all__ = [
 CHALLENGE_LABEL = "_acme-challenge"
 MAX_CNAMES = 8
 _ASK_SECONDS = 3.0
+_LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*", re.IGNORECASE | re.ASCII)
 
 
 class DNSProvider(Protocol):
@@ -146,7 +148,7 @@ class Resolver:
                 with contextlib.suppress(CertificateError):
                     records = self._lookup(host.target, kind, self._seconds(deadline))
                     found.update(record.address for record in records or ())
-        allowed = {address for address in found if self.private_networks or _is_public(address)}
+        allowed = {address for address in found if self.private_networks or is_public(address)}
         servers = [(address, self.authority_port) for address in sorted(allowed)]
         routed = [server for server in servers if _has_route(*server)]
         if not routed:
@@ -180,7 +182,9 @@ class Resolver:
         return stub
 
 
-def challenge_owner(name: str, resolve: Callable[[str], str | None]) -> str:
+def challenge_owner(
+    name: str, resolve: Callable[[str], str | None], allowed: Sequence[str] | None = None
+) -> str:
     """Return the name at which the TXT for ``name`` must be published.
 
     That is ``_acme-challenge.<name>``, or where its CNAMEs lead: the way to validate a
@@ -189,9 +193,11 @@ def challenge_owner(name: str, resolve: Callable[[str], str | None]) -> str:
     Args:
         name: The name to validate; a wildcard is validated at its parent (RFC 8555 §8.4).
         resolve: Gives a name's CNAME target or None; :meth:`Resolver.cname`.
+        allowed: Names that a delegation must lead below; None is any.
 
     Raises:
         CertificateError: ``dns-delegation-broken``: a loop, or over 8 CNAMEs.
+            ``dns-delegation-refused``: it leads to a name that is not written.
     """
     start = owner = f"{CHALLENGE_LABEL}.{plain_name(name).removeprefix('*.')}"
     seen = [owner]
@@ -210,7 +216,29 @@ def challenge_owner(name: str, resolve: Callable[[str], str | None]) -> str:
                 hint=f"let {start} be one CNAME, straight to the name given for it",
             )
         seen.append(owner)
+    if owner != start:
+        _check_target(start, owner, allowed)
     return owner
+
+
+def _check_target(start: str, owner: str, allowed: Sequence[str] | None) -> None:
+    """Refuse a target that could mean something else to a hook, or is not ours to write.
+
+    Where a delegation leads is the customer's to say, and DNS takes any byte in a name.
+    """
+    why = ""
+    if not all(_LABEL.fullmatch(label) for label in owner.split(".")):
+        why = "a name of other than letters, digits, - and _"
+    elif allowed is not None and not any(
+        owner.endswith(f".{plain_name(suffix)}") for suffix in allowed
+    ):
+        why = f"{owner}, which is not below {' or '.join(allowed)}"
+    if why:
+        raise CertificateError(
+            f"the CNAME at {start} leads to {why}",
+            code="dns-delegation-refused",
+            hint=f"let {start} be one CNAME, straight to the name given for it",
+        )
 
 
 def wait_until_visible(
@@ -295,11 +323,6 @@ def _lookup_errors(what: str) -> Iterator[None]:
             hint="check the resolver this machine uses, and that the zone's servers answer",
             retryable=True,
         ) from fault
-
-
-def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return parsed.is_global and not parsed.is_multicast
 
 
 def _has_route(address: str, port: int) -> bool:

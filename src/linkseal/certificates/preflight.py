@@ -7,12 +7,12 @@ seen first. Everything blocks.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import socket
 import time
 from collections.abc import Iterable
 from typing import Final
 
+from linkseal.certificates.addresses import is_public
 from linkseal.certificates.advice import understand
 from linkseal.certificates.authority import OrderError
 from linkseal.certificates.bounded import BoundedResponse
@@ -40,7 +40,8 @@ def check_caa(name: str, issuer: IssuerIdentity, resolver: Resolver) -> None:
         resolver: Asked for the records.
 
     Raises:
-        OrderError: ``caa``, with the record that forbids it.
+        OrderError: ``caa``, with the record that forbids it; ``caaUnreadable`` when DNS did
+            not say, which a CA takes for a no as well.
     """
     if not issuer.domains:
         return
@@ -50,6 +51,8 @@ def check_caa(name: str, issuer: IssuerIdentity, resolver: Resolver) -> None:
         if answers[-1].records or answers[-1].error:
             break
     verdict = judge_caa(name, answers, issuer)
+    if verdict.outcome is CAAOutcome.UNKNOWN:
+        raise OrderError(understand("caaUnreadable", verdict.why))
     if verdict.outcome is not CAAOutcome.ALLOWED:
         raise OrderError(understand("caa", verdict.why))
 
@@ -97,7 +100,7 @@ def _first_problem(
 
 
 def _private(addresses: Iterable[str]) -> str | None:
-    return next((each for each in addresses if not ipaddress.ip_address(each).is_global), None)
+    return next((each for each in addresses if not is_public(each)), None)
 
 
 def _ask(
