@@ -65,6 +65,7 @@ class Showing:
 
         Raises:
             OrderError: The CA would say no.
+            CertificateError: A DNS-01 challenge cannot be shown.
         """
         if self._config.check_caa:
             identity = IssuerIdentity(authority.caa_identities, account, name.challenge.value)
@@ -76,6 +77,10 @@ class Showing:
                 self._check_answered(name.name, token, token)
             finally:
                 self._store.acme.withdraw(token)
+        else:
+            probe = f"linkseal-{secrets.token_hex(16)}"
+            with self._in_dns(name.name.removeprefix("*."), probe):
+                pass
 
     @contextlib.contextmanager
     def showing(self, name: CertificateName, asked: list[Asked]) -> Iterator[None]:
@@ -91,18 +96,26 @@ class Showing:
                     self._store.acme.publish(each.token, each.answer, _now() + _CHALLENGE_LIFE)
                     self._check_answered(each.name, each.token, each.answer)
                     continue
-                if self._provider is None:
-                    raise CertificateError(
-                        f"{name.name} needs a DNS-01 challenge, and nothing here writes DNS",
-                        code="acme-dns-missing",
-                        hint="set acme.dns.provider to rfc2136 or exec",
-                    )
-                owner = challenge_owner(each.name, self._resolver.cname)
-                shown.callback(_quietly, self._provider.withdraw, owner, each.answer)
-                self._provider.publish(owner, each.answer)
-                deadline = time.monotonic() + self.answer_seconds
-                wait_until_visible(owner, each.answer, deadline=deadline, resolver=self._resolver)
+                shown.enter_context(self._in_dns(each.name, each.answer))
             yield
+
+    @contextlib.contextmanager
+    def _in_dns(self, name: str, value: str) -> Iterator[None]:
+        """Show a TXT value, and wait until it is seen; withdraw it at the end."""
+        if self._provider is None:
+            raise CertificateError(
+                f"{name} needs a DNS-01 challenge, and nothing here writes DNS",
+                code="acme-dns-missing",
+                hint="set acme.dns.provider to rfc2136 or exec",
+            )
+        owner = challenge_owner(name, self._resolver.cname)
+        try:
+            self._provider.publish(owner, value)
+            deadline = time.monotonic() + self.answer_seconds
+            wait_until_visible(owner, value, deadline=deadline, resolver=self._resolver)
+            yield
+        finally:
+            _quietly(self._provider.withdraw, owner, value)
 
     def _check_answered(self, host: str, token: str, answer: str) -> None:
         deadline = time.monotonic() + self.answer_seconds
