@@ -34,7 +34,8 @@ def proxy(mine: Customer, found: Any) -> Iterator[None]:
         + ("user root;\n" if os.geteuid() == 0 else "")
         + f"events {{}}\nhttp {{ access_log off; include {folder}/site.conf; }}\n"
     )
-    with front(mine, "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")):
+    words = ("-p", str(folder), "-c", str(folder / "nginx.conf"))
+    with front("nginx", *words, port=mine.ports["https"]):
         yield
 
 
