@@ -185,7 +185,10 @@ class Ordering:
                 wait, made = self._ask(name, issuer, spent.get(issuer.directory, []), in_use)
             except OrderError as error:
                 # What is wrong with a name is so for every CA, but CAA may allow the next.
-                if error.problem.whose is Whose.NAME and error.problem.type != "caa":
+                if error.problem.whose is Whose.NAME and error.problem.type not in {
+                    "caa",
+                    "caaUnreadable",
+                }:
                     raise
                 refusals.append(error)
                 continue

@@ -31,11 +31,15 @@ def check_received(name: str, chain: str, flight: Flight) -> None:
     try:
         found = parse_certificate(chain.encode(), flight.key, source=f"of {flight.issuer}")
     except CertificateError as error:
-        problem = Problem("unexpectedCertificate", error.message, Whose.ISSUER, _AGAIN, flight.issuer)
+        problem = Problem(
+            "unexpectedCertificate", error.message, Whose.ISSUER, _AGAIN, flight.issuer
+        )
         raise OrderError(problem) from error
     if name not in found.names:
         detail = f"the certificate is for {', '.join(found.names)}"
-        raise OrderError(Problem("unexpectedCertificate", detail, Whose.ISSUER, _AGAIN, flight.issuer))
+        raise OrderError(
+            Problem("unexpectedCertificate", detail, Whose.ISSUER, _AGAIN, flight.issuer)
+        )
     leaf = x509.load_pem_x509_certificate(chain.encode())
     now = datetime.now(UTC)
     if leaf.not_valid_before_utc > now + _SKEW or leaf.not_valid_after_utc <= now:

@@ -72,7 +72,8 @@ def meaning(found: Standing) -> str:
         case State.EXPIRED:
             return f"the certificate ended at {end} and is shown no more; {again}"
         case State.EXPIRING if acme:
-            return f"the certificate is shown, and ends at {end}: the last try to renew it failed"
+            why = "the last try to renew it failed" if found.name.problem else "its renewal is late"
+            return f"the certificate is shown, and ends at {end}: {found.name.waiting or why}"
         case State.EXPIRING:
             return f"the certificate is shown, and ends at {end}: import the next one"
     if acme and found.name.problem:
