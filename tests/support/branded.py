@@ -129,16 +129,20 @@ class Customer:
         self.service.start()
         return found
 
-    def enable(self, route: str) -> None:
-        """Have the name checked, ask for SSL and have it approved, refused before each is due."""
+    def enable(self, route: str) -> Any:
+        """Have the name checked, SSL requested and approved; return the report it is approved on.
+
+        Neither is possible before it is due.
+        """
         request = ("domain", "request-ssl", HOST, "--route", route)
         assert self.run(*request).returncode == 1
         self.pass_checks()
         assert self.json("domain", "show", HOST)["state"] == "dns_valid"
         self.json(*request)
         assert self.run("domain", "approve", HOST).returncode == 1
-        self.pass_checks()
+        report = self.pass_checks()
         assert self.json("domain", "approve", HOST)["state"] == "ssl_enabled"
+        return report
 
     def pass_checks(self) -> Any:
         """Check the name, and return the report, in which nothing blocks."""

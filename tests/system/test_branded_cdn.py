@@ -121,8 +121,7 @@ async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode:
         ours = mine.service.ca_file
         leg = strict(mine, ours, found["target"]) if mode == "full-strict" else full
         with leg as origin, cloudflare(mine, origin):
-            mine.enable("cdn")
-            report = mine.pass_checks()
+            report = mine.enable("cdn")
             assert report["cdn"] == "cloudflare"
             link = await mine.send()
             mine.click(link, source=VISITOR)
