@@ -155,11 +155,6 @@ def aaaa_dead() -> SetUp:
     return {**cname(*records), "asking": request(route="")}
 
 
-def servers_disagree() -> SetUp:
-    both = [OWNED, "@ NS ns1", "ns1 A 127.0.0.1", "@ NS ns2", "ns2 A 127.0.0.2"]
-    return {"customer": [CNAME, *both], "second": [f"links CNAME t-other.{BASE}.", *both]}
-
-
 def acme(record: str, **asking: Any) -> SetUp:
     return {"customer": [*CUSTOMER, record], "asking": request(route="acme", **asking)}
 
@@ -178,7 +173,6 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "txt-doubled": lambda: {"customer": [CNAME, OWNED.replace("links", HOST)]},
     "cname-doubled": lambda: cname(CNAME.replace("links", HOST)),
     "aaaa-dead": aaaa_dead,
-    "servers-disagree": servers_disagree,
     "dnssec-bogus": lambda: {"faults": {HOST: Fault.BOGUS}},
     "caa-forbids": lambda: acme(
         '@ CAA 0 issue "other.example"', caa_identities=("letsencrypt.org",)

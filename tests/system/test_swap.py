@@ -74,5 +74,6 @@ def test_no_handshake_fails_while_a_certificate_is_replaced(lab: Lab) -> None:
         f"{total} handshakes in {seconds:.0f} s, {total / seconds:.0f} a second, "
         f"{list(seen.values())} a certificate, none failed"
     )
-    assert len(seen) == 2, seen
+    # The renewal before the clients may still be on its way to the edge when they begin.
+    assert len(seen) in {2, 3}, seen
     assert min(seen.values()) > CLIENTS

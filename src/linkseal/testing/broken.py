@@ -108,13 +108,6 @@ BROKEN: Final = (
         warns=True,
     ),
     Broken(
-        "servers-disagree",
-        "A name server with an older copy of the zone",
-        "DNS-06",
-        f"Your name servers disagree on `{HOST}`: … says …, … says ….",
-        warns=True,
-    ),
-    Broken(
         "dnssec-bogus",
         "DNSSEC signatures that fail",
         "DNS-07",
