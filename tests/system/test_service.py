@@ -200,6 +200,7 @@ def trusted(service: ServiceProcess, ca_file: Path) -> bool:
 
 
 def test_as_many_files_may_be_open_as_the_machine_allows(folder: Path) -> None:
+    assert eventually(lambda: "edge-0" in service.pids())
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
     try:
