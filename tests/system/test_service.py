@@ -200,12 +200,12 @@ def trusted(service: ServiceProcess, ca_file: Path) -> bool:
 
 
 def test_as_many_files_may_be_open_as_the_machine_allows(folder: Path) -> None:
-    assert eventually(lambda: "edge-0" in service.pids())
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
     try:
         with ServiceProcess(folder) as service:
-            pids = eventually(service.pids)
+            assert eventually(lambda: "edge-0" in service.pids())
+            pids = service.pids()
             assert resource.prlimit(pids["edge-0"], resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
