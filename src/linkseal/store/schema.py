@@ -204,6 +204,8 @@ domains = Table(
     Column("dns_valid", Boolean, nullable=False),
     Column("route", String(16), nullable=False),
     Column("cdn", String(32), nullable=False),
+    # Where the customer's own proxy connects from, or a CDN that publishes no addresses.
+    Column("own_networks", JSON, nullable=False, server_default=text("'[]'")),
     # How often in a row the watch found it broken, and since when.
     Column("failures", Integer, nullable=False),
     Column("failing_since_ms", BigInteger),
@@ -243,6 +245,26 @@ domain_history = Table(
     Column("reasons", JSON, nullable=False),
     Index(None, "host", "seq"),
     sqlite_autoincrement=True,
+)
+
+# Files by which apps claim links of a domain, as they are served.
+app_links = Table(
+    "app_links",
+    metadata,
+    Column("host", String(253), ForeignKey("domains.host"), primary_key=True),
+    Column("file", String(16), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+# The last good copy of the networks a CDN publishes; without a row, the shipped ones hold.
+cdn_ranges = Table(
+    "cdn_ranges",
+    metadata,
+    Column("cdn", String(32), primary_key=True),
+    Column("networks", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("fetched_at_ms", BigInteger, nullable=False),
 )
 
 # One row: what the edge's snapshot is made from was changed so many times.
