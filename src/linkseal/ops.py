@@ -7,9 +7,7 @@ answers while the edge is busy, and takes nothing from recipients.
 from __future__ import annotations
 
 import json
-import os
 import select
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -19,6 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from linkseal.stopping import stop_signal
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -34,10 +34,7 @@ def run_ops(listener: socket.socket, workers: int, stop_fd: int) -> None:
         workers: How many edge workers there should be.
         stop_fd: Read end of the supervisor's pipe.
     """
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    stopped = stop_signal()
     server = ThreadingWSGIServer(listener.getsockname()[:2], _Quiet, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
@@ -46,7 +43,7 @@ def run_ops(listener: socket.socket, workers: int, stop_fd: int) -> None:
     server.set_app(ops_app(workers))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    select.select([wake_read, stop_fd], [], [])
+    select.select([stopped, stop_fd], [], [])
     server.shutdown()
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +21,7 @@ from linkseal.certificates.ordering import Ordering
 from linkseal.certificates.schedule import State, warning
 from linkseal.config import Config, DNSConfig
 from linkseal.errors import LinksealError
+from linkseal.stopping import stop_signal
 from linkseal.store import CertificateRoute, Challenge, NameKind, Store
 from linkseal.vault import Vault
 
@@ -89,13 +88,10 @@ def run_certificates(
         stop_fd: Read end of the supervisor's pipe.
         changed: Called when the edge has to be told something new.
     """
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    stopped = stop_signal()
     with Store.open(config.store_url, migrate=False) as store:
         keeper = Keeper(config, store, vault, changed)
-        while not select.select([wake_read, stop_fd], [], [], LOOK_SECONDS)[0]:
+        while not select.select([stopped, stop_fd], [], [], LOOK_SECONDS)[0]:
             try:
                 keeper.look()
             except LinksealError as error:

@@ -9,9 +9,7 @@ and a position forgotten too late or never costs a row in a small table.
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import time
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from linkseal.journal import (
     remove_segment,
 )
 from linkseal.seal import Kind, MessageID
+from linkseal.stopping import stop_signal
 from linkseal.store import NewEvent, Position, Store
 
 BYTES_AT_ONCE = 1 << 20
@@ -143,14 +142,11 @@ def run_collector(
         interval: Seconds between looks at an idle journal.
         stop_fd: Read end of the supervisor's pipe.
     """
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    signal.signal(signal.SIGTERM, lambda *_: os.write(wake_write, b"x"))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    stopped = stop_signal()
     with Store.open(store_url, migrate=False) as store:
         collector = Collector(store, journal_dir)
         pause = interval
-        while not select.select([wake_read, stop_fd], [], [], pause)[0]:
+        while not select.select([stopped, stop_fd], [], [], pause)[0]:
             pause = interval if _try(collector) else min(pause * 2, LONGEST_PAUSE)
         _try(collector)
 
