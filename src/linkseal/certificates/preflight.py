@@ -18,9 +18,9 @@ from linkseal.certificates.authority import OrderError
 from linkseal.certificates.bounded import BoundedResponse
 from linkseal.certificates.dns01 import Resolver
 from linkseal.domains.caa import CAAOutcome, IssuerIdentity, judge_caa, names_to_ask
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.errors import CertificateError
 
-PATH: Final = "/.well-known/acme-challenge/"
 _ANSWER_BYTES: Final = 32768
 """Of an answer, head and body."""
 _BODY_BYTES: Final = 1024
@@ -106,10 +106,10 @@ def _private(addresses: Iterable[str]) -> str | None:
 def _ask(
     address: str, port: int, name: str, token: str, answer: str, deadline: float
 ) -> tuple[str, str] | None:
-    where = f"http://{name}{PATH}{token} at {address}"
+    where = f"http://{name}{CHALLENGE_PATH}{token} at {address}"
     deadline = min(deadline, time.monotonic() + _SECONDS)
     request = (
-        f"GET {PATH}{token} HTTP/1.1\r\nHost: {name}\r\n"
+        f"GET {CHALLENGE_PATH}{token} HTTP/1.1\r\nHost: {name}\r\n"
         "Accept-Encoding: identity\r\nConnection: close\r\n\r\n"
     )
     try:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import CLOSE
 from linkseal.edge.head import Fields, absolute, host_name
 from linkseal.edge.probe import Asked, Line
 
 if TYPE_CHECKING:
     from linkseal.edge.state import EdgeState
-
-_CHALLENGE: Final = "/.well-known/acme-challenge/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,8 @@ def answer_other(
     if method == "POST":
         return None
     text = None
-    if path.startswith(_CHALLENGE):
-        text = state.challenges.get(path.removeprefix(_CHALLENGE))
+    if path.startswith(CHALLENGE_PATH):
+        text = state.challenges.get(path.removeprefix(CHALLENGE_PATH))
     if text is not None:
         # A CA is answered on whatever name, for a name gets its certificate before it is
         # served; the token is nothing one can guess.

@@ -13,7 +13,6 @@ from linkseal.domains.caa import (
     names_to_ask,
 )
 from linkseal.domains.checks.looking import (
-    CHALLENGE_PATH,
     answers,
     bare_host,
     failure,
@@ -32,6 +31,7 @@ from linkseal.domains.checks.model import (
     only_on,
 )
 from linkseal.domains.observation import Exchange, Observation
+from linkseal.domains.well_known import CHALLENGE_PATH
 
 _FOLLOWED = frozenset({301, 302, 307, 308})  # Those a CA follows (RFC 8555 §8.3).
 

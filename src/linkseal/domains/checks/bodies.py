@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from linkseal.domains.checks.looking import (
+    NO_REQUEST,
     echoes,
     is_challenged,
     is_our_redirect,
@@ -30,7 +31,6 @@ from linkseal.domains.checks.model import (
 )
 from linkseal.domains.observation import AppFile, Exchange
 
-_NOTHING = Skipped("no request reached us")
 _CACHE_FIELDS = ("cf-cache-status", "x-cache", "cdn-cache", "x-cache-status", "x-proxy-cache")
 _FROM_CACHE = ("hit", "stale", "updating", "revalidated")
 _TYPES = {"pixel": "image/gif", "pixel.gif": "image/gif", "html": "text/html"}
@@ -58,7 +58,7 @@ def not_cached(view: View) -> Finding:
     """The same URL asked again is answered anew, also when asked at the same time."""
     found = [each for each in secure(view) if each.method == "GET" and each.status]
     if not any(each.echo or is_our_redirect(each) for each in found):
-        return _NOTHING
+        return NO_REQUEST
     groups: dict[str, list[Exchange]] = {}
     for each in found:
         groups.setdefault(each.url, []).append(each)
@@ -123,7 +123,7 @@ def cache_key(view: View) -> Finding:
             lines = [f"{other}: {echo.node} {echo.serial}", f"{url}: {echo.node} {echo.serial}"]
             return Problem("ignored", "one answer", "one for each query", {}, lines)
     if not queries:
-        return _NOTHING
+        return NO_REQUEST
     if not any(len(each) > 1 for each in queries.values()):
         return Skipped("no two queries were asked of one path")
     return Passed("each query has its own answer")
@@ -202,7 +202,7 @@ def bots(view: View) -> Finding:
             seen = f"{each.status} from {vendor}"
             return Problem("challenged", seen, "our answer", values, [line(each)])
     if not reached:
-        return _NOTHING
+        return NO_REQUEST
     agents = {each.user_agent for each in found if each.echo}
     if len(agents) < 2:
         return Skipped("only one User-Agent was tried")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from linkseal.domains.checks.looking import (
+    NO_REQUEST,
     REDIRECTS,
     bare_host,
     is_acme,
@@ -156,7 +157,7 @@ def redirect(view: View) -> Finding:
     if not judged:
         return Skipped("no redirect was asked for, or none was answered")
     if not any(each.echo or is_our_redirect(each) for each in secure(view)):
-        return Skipped("no request reached us")
+        return NO_REQUEST
     lines = [f"{line(each)} {each.headers.get('location', '')}".strip() for each in judged]
     for each in judged:
         location = each.headers.get("location", "")

@@ -6,11 +6,12 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from linkseal.domains.checks.model import View
+from linkseal.domains.checks.model import Skipped, View
 from linkseal.domains.echo import PROBE_PATH
 from linkseal.domains.observation import Answer, Echo, Exchange, Observation
+from linkseal.domains.well_known import CHALLENGE_PATH
 
-CHALLENGE_PATH: Final = "/.well-known/acme-challenge/"
+NO_REQUEST: Final = Skipped("no request reached us")
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGE_STATUSES: Final = frozenset({403, 429, 503})
 _CHALLENGE_HEADERS: Final = ("cf-mitigated", "x-datadome", "x-amzn-waf-action", "x-px-block")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from linkseal.domains.checks.looking import (
+    NO_REQUEST,
     echoes,
     is_acme,
     is_https,
@@ -29,7 +30,6 @@ from linkseal.domains.checks.model import (
 )
 from linkseal.domains.observation import Echo
 
-_NOTHING = Skipped("no request reached us")
 _REFUSALS = frozenset({502, 503, 525, 526})
 _MODERN = frozenset({"TLSv1.2", "TLSv1.3"})
 _SHIELDED = {"fastly": 2}
@@ -140,7 +140,7 @@ def peer(view: View) -> Finding:
     if not networks:
         return Skipped(f"{view.cdn_first} publishes no addresses that we hold")
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     for exchange, echo in found:
         address = parse_address(echo.peer)
         if address is None or not any(address in network for network in networks):
@@ -166,7 +166,7 @@ def cdn_loop(view: View) -> Finding:
     """No CDN stands twice in CDN-Loop (RFC 8586) or Via (RFC 9110 §7.6.3)."""
     found = list(echoes(secure(view)))
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     for exchange, echo in found:
         value = _looping(echo)
         if value:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from urllib.parse import unquote_to_bytes
 
 from linkseal.domains.checks.looking import (
+    NO_REQUEST,
     bare_host,
     echoes,
     is_challenged,
@@ -28,7 +29,6 @@ from linkseal.domains.checks.model import (
     check,
 )
 
-_NOTHING = Skipped("no request reached us")
 _LONG = 1500
 _LONGEST_LINK = 2200
 """Characters of a URL: no link of ours is longer, with some room."""
@@ -47,7 +47,7 @@ def host(view: View) -> Finding:
     """The Host field is the branded name."""
     found = list(echoes(secure(view)))
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     for exchange, echo in found:
         if bare_host(echo.host) != view.seen.host:
             lines = [f"{line(exchange)}: Host {echo.host}"]
@@ -75,7 +75,7 @@ def target(view: View) -> Finding:
     exchanges = secure(view)
     found = list(echoes(exchanges))
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     worst: Problem | None = None
     for exchange, echo in found:
         sent, seen = split_url(exchange.url)[2], echo.target
@@ -141,7 +141,7 @@ def client_address(view: View) -> Finding:
     if not egress:
         return Skipped("the addresses of the probe are not known")
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     for exchange, echo in sorted(found, key=lambda pair: pair[0].forged):
         if not any(same_address(echo.client, address) for address in egress):
             lines = [f"{line(exchange)}: peer {echo.peer}, client {echo.client}"]
@@ -165,7 +165,7 @@ def user_agent(view: View) -> Finding:
     """User-Agent arrives unchanged."""
     found = list(echoes(secure(view)))
     if not found:
-        return _NOTHING
+        return NO_REQUEST
     for exchange, echo in found:
         if echo.user_agent != exchange.user_agent:
             sent, seen = exchange.user_agent or "(empty)", echo.user_agent or "(empty)"
@@ -190,7 +190,7 @@ def methods(view: View) -> Finding:
     """HEAD and POST reach us as they are; GET is HTTP-02's."""
     exchanges = [each for each in secure(view) if not is_challenged(each)]
     if not any(each.echo or is_our_redirect(each) for each in exchanges):
-        return _NOTHING
+        return NO_REQUEST
     asked = [each for each in exchanges if each.method in {"HEAD", "POST"}]
     if not asked:
         return Skipped("neither HEAD nor POST was asked")
