@@ -6,13 +6,13 @@ import re
 from typing import Final
 
 from linkseal.domains import claim
-from linkseal.domains.guides import cdns, edges, proxies
+from linkseal.domains.guides import cdns, cloudflare, edges, proxies
 from linkseal.domains.guides.model import File, Guide, Names, Setting, Step
 from linkseal.errors import DomainError
 
 __all__ = ["GUIDES", "File", "Guide", "Setting", "Step", "guide"]
 
-_WRITERS: Final = {**edges.WRITERS, **cdns.WRITERS, **proxies.WRITERS}
+_WRITERS: Final = {**cloudflare.WRITERS, **edges.WRITERS, **cdns.WRITERS, **proxies.WRITERS}
 
 GUIDES: Final = tuple(_WRITERS)
 """What there is a guide for."""

@@ -1,4 +1,4 @@
-"""Guides for Cloudflare, Fastly and CloudFront, each with a file to use as it is. Pure."""
+"""Guides for Fastly and CloudFront, each with a file to use as it is. Pure."""
 
 from __future__ import annotations
 
@@ -10,171 +10,6 @@ from linkseal.domains.guides.model import File, Guide, Names, Step, written
 CACHING_DISABLED: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_VIEWER: Final = "216adef6-5c7f-47e4-b989-5492eafa07d3"
 """CloudFront's managed policies, the same in every account."""
-
-
-def cloudflare(names: Names) -> Guide:
-    """Return the guide for Cloudflare, with Terraform."""
-    host, target = names.host, names.target
-    rule = f"`Hostname` `equals` `{host}`"
-    steps = (
-        Step(
-            "DNS: a proxied CNAME",
-            (
-                (
-                    f"DNS, Records, Add record: type CNAME, name {names.entered(host)}, target "
-                    f"`{target}`, proxy status **Proxied** (orange cloud)."
-                ),
-                (
-                    "Universal SSL covers names one label under the zone; a deeper one needs "
-                    "Advanced Certificate Manager."
-                ),
-                (
-                    f"A zone on a partial (CNAME) set-up also needs `{host}` CNAME "
-                    f"`{host}.cdn.cloudflare.net` in its own DNS."
-                ),
-            ),
-        ),
-        Step(
-            "SSL: Full (strict), for this name only",
-            (
-                f"Rules, Configuration Rules, Create: {rule}.",
-                (
-                    "SSL: **Full (strict)**. Our certificate names your target, and strict accepts "
-                    "that. Never Flexible: it loops, and sends clicks over plain http."
-                ),
-                (
-                    "In the same rule: Email Obfuscation off, Rocket Loader off, Browser Integrity "
-                    "Check off, Polish off, Disable Zaraz, Disable RUM, Security Level Essentially "
-                    "Off."
-                ),
-            ),
-        ),
-        Step(
-            "http to https",
-            (
-                (
-                    "SSL/TLS, Edge Certificates: Always Use HTTPS on. For this name only: Rules, "
-                    "Redirect Rules, **Redirect from HTTP to HTTPS** with its name and the query "
-                    "string kept."
-                ),
-            ),
-        ),
-        Step("Cache: bypass", (f"Caching, Cache Rules, Create: {rule}, **Bypass cache**.",)),
-        Step(
-            "Bots: let mail scanners and image proxies through",
-            (
-                "Security, Bots: **Bot Fight Mode off**: no rule can skip it.",
-                (
-                    f"With Super Bot Fight Mode: a WAF custom rule, {rule}, Skip, All Super Bot "
-                    "Fight Mode rules."
-                ),
-            ),
-        ),
-        Step(
-            "Leave the request as it is",
-            (
-                (
-                    "No Host header or SNI override for this name in Origin Rules, no Transform "
-                    "Rules, and Normalize URLs to origin off."
-                ),
-                "The Managed Transform Remove visitor IP headers off: we read CF-Connecting-IP.",
-            ),
-        ),
-    )
-    terraform = File(
-        "cloudflare.tf",
-        "hcl",
-        "does steps 2 to 5 with version 5 of the cloudflare provider",
-        f"""\
-# {host}: click and open tracking, forwarded to {target}.
-# A zone has one ruleset a phase: where yours has rules in one of these, add these to them.
-
-terraform {{
-  required_providers {{
-    cloudflare = {{
-      source  = "cloudflare/cloudflare"
-      version = "~> 5.0"
-    }}
-  }}
-}}
-
-variable "zone_id" {{
-  description = "The zone of {host}."
-  type        = string
-}}
-
-resource "cloudflare_dns_record" "tracking" {{
-  zone_id = var.zone_id
-  name    = "{host}"
-  type    = "CNAME"
-  content = "{target}"
-  proxied = true
-  ttl     = 1
-}}
-
-resource "cloudflare_ruleset" "tracking_config" {{
-  zone_id = var.zone_id
-  name    = "Tracking: settings"
-  kind    = "zone"
-  phase   = "http_config_settings"
-
-  rules = [{{
-    description = "{host}: verified https to the origin, answers unchanged"
-    expression  = "(http.host eq \\"{host}\\")"
-    action      = "set_config"
-    action_parameters = {{
-      ssl               = "strict"
-      email_obfuscation = false
-      rocket_loader     = false
-      bic               = false
-      polish            = "off"
-      disable_zaraz     = true
-      disable_rum       = true
-      security_level    = "essentially_off"
-    }}
-  }}]
-}}
-
-resource "cloudflare_ruleset" "tracking_redirect" {{
-  zone_id = var.zone_id
-  name    = "Tracking: https"
-  kind    = "zone"
-  phase   = "http_request_dynamic_redirect"
-
-  rules = [{{
-    description = "{host}: http to https"
-    expression  = "(http.host eq \\"{host}\\" and not ssl)"
-    action      = "redirect"
-    action_parameters = {{
-      from_value = {{
-        status_code           = 301
-        preserve_query_string = true
-        target_url = {{
-          expression = "concat(\\"https://{host}\\", http.request.uri.path)"
-        }}
-      }}
-    }}
-  }}]
-}}
-
-resource "cloudflare_ruleset" "tracking_cache" {{
-  zone_id = var.zone_id
-  name    = "Tracking: cache"
-  kind    = "zone"
-  phase   = "http_request_cache_settings"
-
-  rules = [{{
-    description = "{host}: nothing is cached"
-    expression  = "(http.host eq \\"{host}\\")"
-    action      = "set_cache_settings"
-    action_parameters = {{
-      cache = false
-    }}
-  }}]
-}}
-""",
-    )
-    return written(names, "Cloudflare", steps, route="cdn", files=[terraform])
 
 
 def fastly(names: Names) -> Guide:
@@ -378,7 +213,6 @@ output "cname" {{
 
 
 WRITERS: Final[dict[str, Callable[[Names], Guide]]] = {
-    "cloudflare": cloudflare,
     "fastly": fastly,
     "cloudfront": cloudfront,
 }
