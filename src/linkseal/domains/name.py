@@ -13,7 +13,8 @@ import idna
 from linkseal.errors import CertificateError
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
+HOST: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
+"""A host name of two labels or more, as lower-case A-labels; to be matched whole."""
 
 
 def certificate_name(text: str) -> str:
@@ -30,7 +31,7 @@ def certificate_name(text: str) -> str:
             host = idna.encode(host, uts46=True).decode("ascii")
     except idna.IDNAError:
         host = ""
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         raise CertificateError(
             f"{text!r} is no host name a certificate can be for",
             code="certificate-name",

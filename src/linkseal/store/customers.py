@@ -13,6 +13,7 @@ import idna
 import sqlalchemy as sa
 
 from linkseal.domains.base import SendingIP, SSLPolicy
+from linkseal.domains.name import HOST
 from linkseal.errors import StoreError
 from linkseal.store.database import Database
 from linkseal.store.schema import customers, smtp_users
@@ -21,9 +22,6 @@ from linkseal.store.times import from_ms, to_ms
 from linkseal.store.values import Customer
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
-# RFC 1035 §2.3.4: 63 octets a label, 253 characters without the last dot.
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
 _MOST_LABELS = 127
 _LONGEST_LABEL = 63
 # RFC 3490 §3.1: all of these part labels.
@@ -140,7 +138,7 @@ class Customers:
         """
         labels = _labels(domain)[-_MOST_LABELS:]
         suffixes = [".".join(labels[start:]) for start in range(len(labels))]
-        names = [suffix for suffix in suffixes if _DOMAIN.fullmatch(suffix)]
+        names = [suffix for suffix in suffixes if HOST.fullmatch(suffix)]
         with self._database.reading() as connection:
             found = {
                 row.domain: row.customer_id
@@ -268,7 +266,7 @@ def _a_label(label: str) -> str:
 
 def _domain(text: str) -> str:
     name = ".".join(_labels(text))
-    if not _DOMAIN.fullmatch(name):
+    if not HOST.fullmatch(name):
         raise StoreError(
             f"{text!r} is not a domain",
             code="from-domain-invalid",
