@@ -17,7 +17,7 @@ from cryptography import x509
 
 from linkseal.certificates.dns_update import DynamicUpdate
 from linkseal.certificates.held import open_key, standing
-from linkseal.certificates.ordering import Ordering
+from linkseal.certificates.ordering import LEASE, Ordering
 from linkseal.certificates.pem import parse_certificate
 from linkseal.certificates.schedule import State
 from linkseal.config import ACMEConfig, Address, IssuerConfig
@@ -394,7 +394,7 @@ def test_an_account_is_kept_and_used_again(bench: Bench) -> None:
 WORKER = """
 import sys
 from datetime import UTC, datetime
-from linkseal.certificates.ordering import Ordering
+from linkseal.certificates.ordering import LEASE, Ordering
 from linkseal.config import ACMEConfig
 from linkseal.store import Store
 from linkseal.vault import Vault
@@ -474,7 +474,7 @@ def test_a_worker_that_lost_its_name_stores_nothing(bench: Bench) -> None:
     # A worker that lost its lease, and does not know, stores nothing.
     name = bench.store.certificates.name(NAME)
     bench.store.certificates.change_name(
-        NAME, datetime.now(UTC), "taken", leased_by="two", leased_until_ms=2**40
+        NAME, datetime.now(UTC), "taken", leased_by="two", leased_until=datetime.now(UTC) + LEASE
     )
     one.work(name)
     assert bench.in_use() == []

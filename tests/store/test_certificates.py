@@ -335,7 +335,7 @@ def test_a_lease_is_prolonged_by_its_owner_and_given_back(store: Store) -> None:
     assert held.lease(NAME, "one", NOW + MINUTE / 2, NOW + 2 * MINUTE)
     assert not held.lease(NAME, "two", NOW + MINUTE, NOW + 3 * MINUTE)
     assert held.name(NAME).leased_until == NOW + 2 * MINUTE
-    assert held.settle(NAME, "one", NOW, "", {}, leased_by="", leased_until_ms=0)
+    assert held.settle(NAME, "one", NOW, "", {}, leased_by="", leased_until=None)
     assert held.name(NAME).leased_until is None
     assert held.lease(NAME, "two", NOW, NOW + MINUTE)
 
@@ -366,7 +366,7 @@ def test_an_operator_can_take_a_name_from_its_worker(store: Store) -> None:
     assert held.lease(NAME, "one", NOW, NOW + MINUTE)
     uploaded = new(fingerprint="uploaded")
     route = CertificateRoute.UPLOADED
-    assert held.put(NAME, [uploaded], NOW, "imported", route=route, leased_by="", leased_until_ms=0)
+    assert held.put(NAME, [uploaded], NOW, "imported", route=route, leased_by="", leased_until=None)
     assert not held.put(NAME, [new(fingerprint="late")], NOW, "issued", owner="one")
     assert prints(held.in_use()) == ["uploaded"]
     name = held.name(NAME)

@@ -120,8 +120,8 @@ class Ordering:
 
     def keep(self, name: str) -> None:
         """Go on having a name; one that was taken from us, as by an import, stays taken."""
-        until = int((_now() + LEASE).timestamp() * 1000)
-        self._store.certificates.settle(name, self.owner, _now(), "", {}, leased_until_ms=until)
+        now = _now()
+        self._store.certificates.settle(name, self.owner, now, "", {}, leased_until=now + LEASE)
 
     def release(self, name: str) -> None:
         """Let others have a name."""

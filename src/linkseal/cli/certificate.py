@@ -243,7 +243,7 @@ def import_certificate(
             renewal=None,
             sealed_order=None,
             leased_by="",
-            leased_until_ms=0,
+            leased_until=None,
             **owner,
         )
         found = standing_of(opened, name)

@@ -1,4 +1,4 @@
-"""Rows of names and certificates as the values the rest of the service works with."""
+"""Rows of names and certificates as the values the rest of the service works with, and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from linkseal.store.times import from_ms
+from linkseal.store.times import from_ms, to_ms
 from linkseal.store.values import (
     CertificateName,
     CertificateRoute,
@@ -33,6 +33,21 @@ def name_of(row: sa.Row[Any]) -> CertificateName:
         sealed_order=row.sealed_order,
         leased_until=from_ms(row.leased_until_ms) if row.leased_until_ms else None,
     )
+
+
+def columns_of(**values: Any) -> dict[str, Any]:
+    """Return fields of a :class:`CertificateName` as the columns that keep them."""
+    columns = dict(values)
+    if "due_at" in values:
+        due_at = columns.pop("due_at")
+        columns["due_at_ms"] = None if due_at is None else to_ms(due_at)
+    if "leased_until" in values:
+        leased_until = columns.pop("leased_until")
+        columns["leased_until_ms"] = 0 if leased_until is None else to_ms(leased_until)
+    for name in ("problem", "renewal"):
+        if name in values and values[name] is None:
+            columns[name] = sa.null()
+    return columns
 
 
 def certificate_of(row: sa.Row[Any]) -> StoredCertificate:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from linkseal.errors import StoreError
-from linkseal.store.certificate_rows import certificate_of, name_of
+from linkseal.store.certificate_rows import certificate_of, columns_of, name_of
 from linkseal.store.database import Database
 from linkseal.store.schema import (
     acme_accounts,
@@ -373,15 +373,9 @@ def _note(
 
 
 def _try_update(connection: sa.Connection, where: sa.ColumnElement[bool], **values: Any) -> bool:
-    if "due_at" in values:
-        due_at = values.pop("due_at")
-        values["due_at_ms"] = None if due_at is None else to_ms(due_at)
-    for name in ("problem", "renewal"):
-        if name in values and values[name] is None:
-            values[name] = sa.null()
     # An UPDATE without a SET is no SQL; with this one the row is still looked for, and locked.
-    values = values or {"failures": certificate_names.c.failures}
-    return connection.execute(certificate_names.update().where(where).values(values)).rowcount == 1
+    columns = columns_of(**values) or {"failures": certificate_names.c.failures}
+    return connection.execute(certificate_names.update().where(where).values(columns)).rowcount == 1
 
 
 def _update(
