@@ -60,8 +60,11 @@ def forbid_resumption(context: ssl.SSLContext) -> None:
 def restrict_groups(context: ssl.SSLContext) -> None:
     """Have a context agree on keys in Mozilla's groups only: no finite fields, no odd curves."""
     library = _library()
-    if library is not None:
-        any(library.SSL_CTX_ctrl(_address(context), _SET_GROUPS, 0, each) for each in _GROUPS)
+    if library is None:
+        return
+    for groups in _GROUPS:
+        if library.SSL_CTX_ctrl(_address(context), _SET_GROUPS, 0, groups):
+            return
 
 
 def _address(context: ssl.SSLContext) -> int | None:
