@@ -83,11 +83,12 @@ class Budget:
             self._later[directory, self.domain(name) if limited else ""] = error
 
     def kept_off(self, directory: str, name: str) -> OrderError | None:
-        """Return why a CA is not asked about a name now; ``None`` if it may be."""
+        """Return why a CA is not asked about a name now, to be raised; ``None`` if it may be."""
         for domain in ("", self.domain(name)):
             error = self._later.get((directory, domain))
             if error is not None and error.retry_after is not None and error.retry_after > _now():
-                return error
+                # One of its own for every thread: raising writes a traceback into it.
+                return OrderError(error.problem, error.retry_after)
         return None
 
 
