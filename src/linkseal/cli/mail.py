@@ -14,7 +14,7 @@ import typer
 from linkseal.cli.context import config, keyring
 from linkseal.cli.output import JSONOption, err, out, print_json, print_table
 from linkseal.errors import LinksealError
-from linkseal.mail import Instrumented, Instrumenter, MailOptions
+from linkseal.mail import Instrumented, Instrumenter, LinkRecord, MailOptions
 from linkseal.seal import RANDOM_BYTES, MessageID
 
 app = typer.Typer(help="Instrument a message, or explain one.", no_args_is_help=True)
@@ -82,7 +82,7 @@ def explain(
     print_table(
         ("part", "link", "outcome", "url"),
         (
-            (link.part, "" if link.number is None else link.number, link.outcome.value, link.url)
+            (link.part, "" if link.number is None else link.number, _outcome(link), link.url)
             for link in done.links
         ),
         empty="No links in HTML parts.",
@@ -110,6 +110,10 @@ def _instrument(
     return Instrumenter(keyring(context), options).instrument(
         message, base=base or found.shared_base, customer=customer, message_id=message_id
     )
+
+
+def _outcome(link: LinkRecord) -> str:
+    return f"{link.outcome.value}, universal" if link.universal else link.outcome.value
 
 
 def _summary(done: Instrumented) -> str:

@@ -38,6 +38,7 @@ class Link:
         end: Where it ends.
         attribute: Where the whole attribute starts.
         opt_out: Range of a ``clicktracking=off`` attribute; ``None`` without one.
+        universal: Range of a ``universal=true`` attribute; likewise.
     """
 
     href: str
@@ -45,6 +46,7 @@ class Link:
     end: int
     attribute: int
     opt_out: tuple[int, int] | None
+    universal: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,9 @@ class Page:
             start = end = span.end_offset
         else:
             start, end = match.span(match.lastindex or 0)
-        opt_out = None
-        if (element.attr("clicktracking") or "").strip().lower() == "off":
-            removed = location.attrs["clicktracking"]
-            opt_out = (removed.start_offset, removed.end_offset)
-        return Link(element.attr("href") or "", start, end, span.start_offset, opt_out)
+        opt_out = _marked(element, location, "clicktracking", "off")
+        universal = _marked(element, location, "universal", "true")
+        return Link(element.attr("href") or "", start, end, span.start_offset, opt_out, universal)
 
     def _end_of_body(self, document: turbohtml.Document) -> int | None:
         for name in ("body", "html"):
@@ -163,6 +163,16 @@ def without(page: Page, span: tuple[int, int]) -> Edit:
     if page.text[end : end + 1] in _PARTS and page.text[start - 1] in _WHITE:
         start -= 1
     return Edit(start, end, "")
+
+
+def _marked(
+    element: turbohtml.Element, location: turbohtml.SourceLocation, name: str, value: str
+) -> tuple[int, int] | None:
+    """Return where an attribute stands that has a value, in whatever letter case."""
+    if (element.attr(name) or "").strip().lower() != value:
+        return None
+    span = location.attrs[name]
+    return span.start_offset, span.end_offset
 
 
 def _splice(text: str, edits: list[Edit]) -> str:

@@ -158,21 +158,19 @@ class _Work:
         edits: list[Edit] = []
         breaks: list[Edit] = []
         for link in page.links:
-            record, edit = self._link(page, link, part)
+            record, made = self._link(page, link, part)
             records.append(record)
-            if edit is None:
-                continue
-            edits.append(edit)
+            edits += made
             before = link.attribute - 1
             if record.outcome is LinkOutcome.SEALED and page.text[before].isspace():
                 breaks.append(Edit(before, link.attribute, "\n"))
         return records, edits, breaks
 
-    def _link(self, page: Page, link: Link, part: str) -> tuple[LinkRecord, Edit | None]:
-        """Decide one link: its record, and the edit if there is one."""
+    def _link(self, page: Page, link: Link, part: str) -> tuple[LinkRecord, list[Edit]]:
+        """Decide one link: its record, and its edits. What was said to us alone is removed."""
+        marks = [without(page, span) for span in (link.opt_out, link.universal) if span is not None]
         if link.opt_out is not None:
-            record = LinkRecord(part, None, link.href, LinkOutcome.OPT_OUT)
-            return record, without(page, link.opt_out)
+            return LinkRecord(part, None, link.href, LinkOutcome.OPT_OUT), marks
         outcome, url = judge(link.href, self._keyring, self._own_hosts)
         if outcome is LinkOutcome.SEALED:
             if not self._options.track_clicks:
@@ -180,12 +178,13 @@ class _Work:
             elif self._number >= self._options.max_links:
                 outcome = LinkOutcome.OVER_LIMIT
         if outcome is not LinkOutcome.SEALED:
-            return LinkRecord(part, None, url, outcome), None
+            return LinkRecord(part, None, url, outcome), marks
         sealed = Sealed(Kind.CLICK, self._customer, self._message_id, self._number, url)
-        text = sealed_url(self._base, self._keyring, sealed)
-        record = LinkRecord(part, self._number, url, outcome)
+        universal = link.universal is not None
+        text = sealed_url(self._base, self._keyring, sealed, universal=universal)
+        record = LinkRecord(part, self._number, url, outcome, universal)
         self._number += 1
-        return record, Edit(link.start, link.end, text)
+        return record, [*marks, Edit(link.start, link.end, text)]
 
     def _pixels(self, page: Page) -> list[Edit]:
         """Return the edits that place the pixel, and clear away its other places."""

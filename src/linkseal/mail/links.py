@@ -15,7 +15,7 @@ import idna
 
 from linkseal.errors import SealError, TokenError
 from linkseal.mail.record import LinkOutcome
-from linkseal.seal import Keyring, check_destination, open_path
+from linkseal.seal import UNIVERSAL, Keyring, check_destination, open_path
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
@@ -66,7 +66,7 @@ def is_sealed(url: str, keyring: Keyring) -> bool:
     """Whether a URL has a token of the keyring's in its path, on whatever host."""
     try:
         path = urlsplit(url).path
-        if path.startswith(("/c/", "/o/")):
+        if path.startswith(("/c/", "/o/", UNIVERSAL)):
             open_path(keyring, path)
             return True
     except (TokenError, ValueError):

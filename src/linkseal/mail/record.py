@@ -53,12 +53,14 @@ class LinkRecord:
         number: The sealed link's number in the message, from 0; ``None`` for the others.
         url: The destination, as sealed; for links that were not sealed, as in the message.
         outcome: What was done, or why nothing was.
+        universal: Whether its new path is one that apps may open.
     """
 
     part: str
     number: int | None
     url: str
     outcome: LinkOutcome
+    universal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

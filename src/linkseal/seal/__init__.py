@@ -8,7 +8,7 @@ can make it redirect anywhere else.
 from linkseal.seal.keyring import KEY_BYTES, Keyring
 from linkseal.seal.message_id import RANDOM_BYTES, MessageID
 from linkseal.seal.token import MAX_DESTINATION, MAX_TOKEN, Kind, Sealed, check_destination
-from linkseal.seal.url import PATH_OF_KIND, open_path, open_url, sealed_url
+from linkseal.seal.url import PATH_OF_KIND, UNIVERSAL, open_path, open_url, sealed_url
 
 __all__ = [
     "KEY_BYTES",
@@ -16,6 +16,7 @@ __all__ = [
     "MAX_TOKEN",
     "PATH_OF_KIND",
     "RANDOM_BYTES",
+    "UNIVERSAL",
     "Keyring",
     "Kind",
     "MessageID",

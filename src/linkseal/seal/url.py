@@ -1,7 +1,9 @@
 """Tracking URLs: where a token stands in one.
 
 ``https://<host>/c/<token>`` is a click, ``/o/<token>`` an open. In the path, no
-extension, no query: CDNs cache by extension and some drop queries.
+extension, no query: CDNs cache by extension and some drop queries. A click that a phone's
+app may open itself is ``/uni/c/<token>``: the files an app is named in can claim ``/uni/*``
+and nothing else.
 """
 
 from __future__ import annotations
@@ -15,19 +17,29 @@ from linkseal.seal.token import Kind, Sealed
 PATH_OF_KIND = {Kind.CLICK: "/c/", Kind.OPEN: "/o/"}
 KIND_OF_PATH = {path: kind for kind, path in PATH_OF_KIND.items()}
 PATH_LENGTH = 3
+UNIVERSAL = "/uni"
+"""Before the path of a click that apps may open."""
+_UNIVERSAL_CLICK = UNIVERSAL + PATH_OF_KIND[Kind.CLICK]
 
 
-def sealed_url(base: str, keyring: Keyring, contents: Sealed) -> str:
+def sealed_url(base: str, keyring: Keyring, contents: Sealed, *, universal: bool = False) -> str:
     """Return the tracking URL for ``contents`` under ``base`` (scheme and authority).
+
+    Args:
+        base: Scheme and authority.
+        keyring: Seals.
+        contents: What the token carries.
+        universal: Give it the path that apps may open; only a click has one.
 
     Raises:
         SealError: The destination cannot be sealed.
     """
-    return f"{base}{PATH_OF_KIND[contents.kind]}{keyring.seal(contents)}"
+    prefix = UNIVERSAL if universal else ""
+    return f"{base}{prefix}{PATH_OF_KIND[contents.kind]}{keyring.seal(contents)}"
 
 
 def open_path(keyring: Keyring, path: str) -> Sealed:
-    """Open the token in a request path, ``/c/…`` or ``/o/…``.
+    """Open the token in a request path, ``/c/…``, ``/o/…`` or ``/uni/c/…``.
 
     Raises:
         TokenError: Not a path of ours, not a token of ours, or a click's token
@@ -35,7 +47,9 @@ def open_path(keyring: Keyring, path: str) -> Sealed:
     """
     kind = KIND_OF_PATH.get(path[:PATH_LENGTH])
     if kind is None:
-        raise TokenError
+        if not path.startswith(_UNIVERSAL_CLICK):
+            raise TokenError
+        return open_path(keyring, path.removeprefix(UNIVERSAL))
     sealed = keyring.open(path[PATH_LENGTH:])
     if sealed.kind is not kind:
         raise TokenError
