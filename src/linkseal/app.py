@@ -170,7 +170,7 @@ class Service:
             held = shown(store.certificates.in_use(), now)
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
-            clients = client_rules(store.domains.all())
+            clients = client_rules(store.domains.all(), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
         certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
         own = self._own_certificate(now)

@@ -131,6 +131,7 @@ def test_a_claim_is_stored_as_it_was_made(store: Store) -> None:
         dns_valid=False,
         route=None,
         cdn="",
+        own_networks=(),
         failures=0,
         failing_since=None,
         report=None,
@@ -189,13 +190,15 @@ def test_a_name_of_another_customer_cannot_be_claimed_before_or_after_release(
 
 def test_a_released_name_is_claimed_anew_with_everything_to_be_proven_again(store: Store) -> None:
     enable(store)
-    store.domains.set_cdn(HOST, "cloudflare")
+    store.domains.set_cdn(HOST, "cloudflare", ("203.0.113.7/32",))
+    assert store.domains.get(HOST).own_networks == ("203.0.113.7/32",)
     apply(store, Action.RELEASE)
     assert claim(store, tag="2")
     found = store.domains.get(HOST)
     assert (found.state, found.dns_valid) == (DomainState.CLAIMED, False)
     assert (found.target, found.ownership) == ("t-2.ct.example.net", "ct-verify=2")
     assert (found.route, found.cdn, found.report, found.report_at) == (None, "", None, None)
+    assert found.own_networks == ()
     # What was seen of the old claim proves nothing of the new one.
     assert dns(store, tag="1") is DomainState.CLAIMED
     assert not report(store, route=None)

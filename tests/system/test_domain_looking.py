@@ -43,8 +43,38 @@ def test_enrolling_says_who_is_believed(desk: Desk) -> None:
     desk.said("add", HOST, "--customer", "acme")
     assert "CF-Connecting-IP" in desk.said("enrol", HOST, "cloudflare")
     assert desk.json("show", HOST)["cdn"] == "cloudflare"
-    assert "nothing it says is believed" in desk.said("enrol", HOST, "keycdn")
-    assert "whoever connects" in desk.said("enrol", HOST, "none")
+    for cdn, why in (
+        ("keycdn", "KeyCDN tells no client address"),
+        ("bunny", "linkseal cdn refresh bunny"),
+        ("google", "give the load balancer's by --network"),
+        ("proxy", "give them by --network"),
+        ("none", ""),
+    ):
+        said = desk.said("enrol", HOST, cdn)
+        assert (why in said, "whoever connects is the client" in said) == (True, True), said
+
+
+def test_a_proxy_is_enrolled_with_its_own_networks(desk: Desk) -> None:
+    desk.said("add", HOST, "--customer", "acme")
+    networks = ("--network", "203.0.113.7", "--network", "2001:db8::/48")
+    said = desk.said("enrol", HOST, "proxy", *networks)
+    assert said == (f"{HOST}: X-Forwarded-For is believed from 203.0.113.7/32, 2001:db8::/48\n")
+    found = desk.json("show", HOST)
+    assert (found["cdn"], found["own_networks"]) == ("proxy", ["203.0.113.7/32", "2001:db8::/48"])
+    assert "203.0.113.7/32" in desk.said("show", HOST)
+    said = desk.said("enrol", HOST, "cloudflare", *networks[:2])
+    assert "networks it publishes, 203.0.113.7/32" in said
+    for code, *words in (
+        ("network-private", "proxy", "--network", "127.0.0.1"),
+        ("network-invalid", "proxy", "--network", "203.0.113.7/24"),
+        ("network-too-wide", "proxy", "--network", "9.0.0.0/8"),
+        ("cdn-tells-no-client", "keycdn", *networks),
+        ("cdn-tells-no-client", "none", *networks),
+    ):
+        desk.refused(code, "enrol", HOST, *words)
+    assert desk.json("show", HOST)["own_networks"] == ["203.0.113.7/32"]
+    desk.said("enrol", HOST, "cloudflare")
+    assert desk.json("show", HOST)["own_networks"] == []
 
 
 def test_a_saved_look_is_explained_with_the_fix(desk: Desk, tmp_path: Path) -> None:

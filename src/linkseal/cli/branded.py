@@ -26,6 +26,7 @@ def as_dict(found: Domain) -> dict[str, Any]:
         "from_domains": list(found.from_domains),
         "route": found.route.value if found.route else None,
         "cdn": found.cdn or None,
+        "own_networks": list(found.own_networks),
         "dns_valid": found.dns_valid,
         "target": found.target,
         "ownership": found.ownership,
@@ -70,6 +71,8 @@ def fields(found: Domain) -> list[tuple[str, object]]:
         rows.append(("route", found.route.value))
     if found.cdn:
         rows.append(("cdn", found.cdn))
+    if found.own_networks:
+        rows.append(("own networks", ", ".join(found.own_networks)))
     rows.append(("checks", checks(found)))
     if found.failing_since:
         rows.append(("failing", f"{found.failures} in a row, since {at(found.failing_since)} UTC"))

@@ -18,7 +18,15 @@ from linkseal.domains.claim import domain_name
 from linkseal.domains.fixes import fix
 from linkseal.domains.guides import GUIDES, guide
 from linkseal.domains.observation import Observation, load_observation
-from linkseal.domains.profiles import PROFILES, Detected, detect
+from linkseal.domains.profiles import (
+    PROFILES,
+    PUBLISHING,
+    Detected,
+    Profile,
+    detect,
+    own_networks,
+)
+from linkseal.edge.enrolled import client_rules
 from linkseal.errors import DomainError
 
 HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
@@ -70,10 +78,22 @@ def enrol(
     context: typer.Context,
     host: HostArgument,
     cdn: Annotated[str, typer.Argument(help=f"One of {', '.join(PROFILES)}; or none.")],
+    *,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where it connects from, as 203.0.113.7 or 2001:db8::/48; may be repeated. "
+            "For a proxy, and for CDNs that publish no networks."
+        ),
+    ] = None,
 ) -> None:
     """Say which CDN or proxy stands in front: it alone is believed about clients' addresses.
 
+    Networks it was enrolled with before are forgotten.
+
     Example: [bold]linkseal domain enrol links.acme.example cloudflare[/bold]
+
+    Example: [bold]linkseal domain enrol links.acme.example proxy --network 203.0.113.7[/bold]
     """
     if cdn != "none" and cdn not in PROFILES:
         raise DomainError(
@@ -81,16 +101,40 @@ def enrol(
             code="cdn-unknown",
             hint=f"one of {', '.join(PROFILES)}, or none",
         )
+    profile = PROFILES.get(cdn)
+    if network and not (profile and profile.client_header):
+        raise DomainError(
+            f"nobody's networks are believed: {profile.name if profile else 'none'} "
+            "tells no client address",
+            code="cdn-tells-no-client",
+            hint="leave --network out; enrol it as proxy if it sends X-Forwarded-For",
+        )
     name = domain_name(host)
+    private = config(context).prober.allow_private_addresses
+    own = own_networks(network or (), private=private)
     with store(context) as opened:
-        opened.domains.set_cdn(name, "" if cdn == "none" else cdn)
-    if cdn == "none":
-        said = f"{name}: whoever connects is the client"
-    elif PROFILES[cdn].networks and PROFILES[cdn].client_header:
-        said = f"{name}: {PROFILES[cdn].client_header} is believed from {PROFILES[cdn].name}"
+        opened.domains.set_cdn(name, profile.id if profile else "", own)
+        domain, current = opened.domains.get(name), opened.cdn_ranges.networks()
+    rule = client_rules([domain], current).get(name)
+    if rule is not None:
+        of = [f"{len(rule.networks) - len(own)} networks it publishes", *own]
+        said = f"{rule.header} is believed from {', '.join(of[len(rule.networks) == len(own) :])}"
     else:
-        said = f"{name}: {PROFILES[cdn].name} publishes no addresses: nothing it says is believed"
-    out.print(said, markup=False, soft_wrap=True)
+        said = f"{_unbelieved(profile)}whoever connects is the client"
+    out.print(f"{name}: {said}", markup=False, soft_wrap=True)
+
+
+def _unbelieved(profile: Profile | None) -> str:
+    """Return why a profile is not believed, and what would change that."""
+    if profile is None:
+        return ""
+    if not profile.client_header:
+        return f"{profile.name} tells no client address: "
+    if profile.appends_own_address:
+        return f"{profile.name} adds its own address: give the load balancer's by --network; now "
+    if profile.id in PUBLISHING:
+        return f"its networks have to be fetched: linkseal cdn refresh {profile.id}; until then "
+    return f"{profile.name} publishes no networks: give them by --network; until then "
 
 
 def explain(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from linkseal.domains.profiles import PROFILES, networks
@@ -24,23 +24,45 @@ class Enrolled(Protocol):
     def cdn(self) -> str:
         """Id of the profile; empty for none."""
 
+    @property
+    def own_networks(self) -> Sequence[str]:
+        """Where the customer's proxy or CDN connects from, besides what the CDN publishes."""
 
-def client_rules(domains: Iterable[Enrolled]) -> dict[str, ClientRule]:
+
+def client_rules(
+    domains: Iterable[Enrolled], current: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, ClientRule]:
     """Return the rule of every host whose CDN can be believed: networks and field known.
 
-    A CDN that appends an address of its own is left out: that would be taken for the client.
+    Args:
+        domains: All of them.
+        current: Networks fetched later than those shipped, by the profile's id.
     """
     rules: dict[str, ClientRule] = {}
-    by_profile: dict[str, ClientRule] = {}
+    made: dict[tuple[str, tuple[str, ...]], ClientRule | None] = {}
     for domain in domains:
-        profile = PROFILES.get(domain.cdn)
-        if profile is None or not profile.client_header or profile.appends_own_address:
+        if not domain.cdn:
             continue
-        if not networks(profile):
-            continue
-        rule = by_profile.setdefault(
-            profile.id,
-            ClientRule(networks(profile), profile.client_header, ClientKind(profile.client_kind)),
-        )
-        rules[domain.host] = rules[domain.target] = rule
+        key = domain.cdn, tuple(domain.own_networks)
+        if key not in made:
+            made[key] = _rule(*key, current or {})
+        rule = made[key]
+        if rule is not None:
+            rules[domain.host] = rules[domain.target] = rule
     return rules
+
+
+def _rule(
+    cdn: str, own: tuple[str, ...], current: Mapping[str, Sequence[str]]
+) -> ClientRule | None:
+    profile = PROFILES.get(cdn)
+    if profile is None or not profile.client_header:
+        return None
+    if profile.appends_own_address and not own:
+        # The list ends with an address of the customer's there: it would be taken for the
+        # client's unless it is known.
+        return None
+    found = networks(profile, current=current.get(cdn), own=own)
+    if not found:
+        return None
+    return ClientRule(found, profile.client_header, ClientKind(profile.client_kind))

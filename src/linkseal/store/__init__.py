@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from linkseal.store.acme import ACME
+from linkseal.store.cdn_ranges import CDNRanges, FetchedRanges
 from linkseal.store.certificates import Certificates
 from linkseal.store.customers import Customers
 from linkseal.store.database import Database
@@ -43,6 +44,7 @@ class Store:
         events: What recipients did.
         certificates: What is held for which name.
         domains: Branded domains: whose they are, and where they are in their life.
+        cdn_ranges: The networks CDNs publish, as fetched.
         acme: Accounts, and the challenges that are open.
     """
 
@@ -53,6 +55,7 @@ class Store:
         self.events = Events(database)
         self.certificates = Certificates(database)
         self.domains = Domains(database)
+        self.cdn_ranges = CDNRanges(database)
         self.acme = ACME(database)
 
     @classmethod
@@ -98,6 +101,7 @@ __all__ = [
     "Domain",
     "Event",
     "EventFilter",
+    "FetchedRanges",
     "HistoryEntry",
     "Message",
     "MessageState",

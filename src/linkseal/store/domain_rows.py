@@ -28,6 +28,7 @@ def domain_of(row: Any) -> Domain:
         dns_valid=row.dns_valid,
         route=Route(row.route) if row.route else None,
         cdn=row.cdn,
+        own_networks=tuple(row.own_networks),
         failures=row.failures,
         failing_since=optional_from_ms(row.failing_since_ms),
         report=row.report,

@@ -31,6 +31,7 @@ class Domain:
         dns_valid: Whether its DNS checks passed when they last changed anything.
         route: How SSL is or was to be had; ``None`` before the first request.
         cdn: The id of the profile it is enrolled with; empty for none.
+        own_networks: Where that connects from, besides the networks a CDN publishes.
         failures: How often in a row the watch found it broken.
         failing_since: Since when; ``None`` when the last look was good.
         report: The latest report of the checks of this claim; ``None`` before the first.
@@ -53,6 +54,7 @@ class Domain:
     dns_valid: bool
     route: Route | None
     cdn: str
+    own_networks: tuple[str, ...]
     failures: int
     failing_since: datetime | None
     report: Mapping[str, Any] | None

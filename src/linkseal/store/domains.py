@@ -117,6 +117,7 @@ class Domains:
                 "dns_valid": False,
                 "route": "",
                 "cdn": "",
+                "own_networks": [],
                 "claimed_at_ms": to_ms(now),
                 **_UNSEEN,
                 **changes,
@@ -211,15 +212,21 @@ class Domains:
         _set(connection, row.host, **changes)
         _note(connection, row.host, step, before, after, now)
 
-    def set_cdn(self, host: str, cdn: str) -> None:
+    def set_cdn(self, host: str, cdn: str, own_networks: Sequence[str] = ()) -> None:
         """Enrol a domain with a CDN's profile, by its id; empty for none.
+
+        Args:
+            host: The domain.
+            cdn: The profile's id.
+            own_networks: Where the customer's proxy or CDN connects from, besides the networks
+                that the CDN publishes; in place of those it was enrolled with before.
 
         Raises:
             StoreError: ``domain-missing``.
         """
         with self._database.transaction() as connection:
-            _set(connection, host, cdn=cdn)
-            bump(connection)  # The edge believes the client's address from that CDN only.
+            _set(connection, host, cdn=cdn, own_networks=list(own_networks))
+            bump(connection)  # The edge believes the client's address from there only.
 
     def save_report(
         self,

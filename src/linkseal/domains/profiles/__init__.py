@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from linkseal.domains.profiles.believable import own_networks, published_networks
 from linkseal.domains.profiles.detect import Detected, detect
 from linkseal.domains.profiles.model import Mark, Profile, Snapshot, networks
+from linkseal.domains.profiles.published import PUBLISHING, read_published, refresh_due
 from linkseal.domains.profiles.table import PROFILES
 
-__all__ = ["PROFILES", "Detected", "Mark", "Profile", "Snapshot", "detect", "networks"]
+__all__ = [
+    "PROFILES",
+    "PUBLISHING",
+    "Detected",
+    "Mark",
+    "Profile",
+    "Snapshot",
+    "detect",
+    "networks",
+    "own_networks",
+    "published_networks",
+    "read_published",
+    "refresh_due",
+]
