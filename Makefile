@@ -45,6 +45,7 @@ check: $(STAMP) $(SYSTEM_STAMP) ## format, lint, types, import contracts, docs, 
 	@$(RUN) lint-imports
 	@$(RUN) python -m scripts.reference --check
 	@$(RUN) python -m scripts.checks --check
+	@$(RUN) python -m scripts.guides --check
 	@$(RUN) pytest -n 2 --dist loadfile
 
 bench: $(BENCH_STAMP) ## measure side by side with nginx and pytracking
@@ -53,6 +54,7 @@ bench: $(BENCH_STAMP) ## measure side by side with nginx and pytracking
 docs: $(STAMP) ## write the generated pages of docs/reference
 	@$(RUN) python -m scripts.reference
 	@$(RUN) python -m scripts.checks
+	@$(RUN) python -m scripts.guides
 
 format: $(STAMP) ## format the code
 	@$(RUN) ruff format .

@@ -8,6 +8,7 @@ from datetime import timedelta
 from linkseal.domains.checks import CHECKS, Check, Severity
 from linkseal.domains.checks.model import ROUTES, Message
 from linkseal.testing.broken import BROKEN, Broken
+from scripts.publishing import publish
 from scripts.reference import NOTE, REFERENCE
 
 PAGE = REFERENCE / "checks.md"
@@ -79,17 +80,5 @@ def _message(message: Message) -> str:
     return f"{text} (always {message.severity})" if message.severity else text
 
 
-def main() -> int:
-    """Write the page; with ``--check`` return 1 when it differs from the code."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/reference/checks.md is stale: python -m scripts.checks", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(publish({PAGE: page()}))

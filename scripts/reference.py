@@ -20,6 +20,7 @@ from linkseal.certificates.advice import _ADVICE, understand
 from linkseal.certificates.schedule import LIMITS, WARN_DAYS, try_again_after
 from linkseal.cli import app
 from linkseal.config import Address, Section, describe_keys
+from scripts.publishing import publish
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "linkseal"
@@ -196,21 +197,5 @@ PAGES = {
 }
 
 
-def main() -> int:
-    """Write the pages; with ``--check`` return 1 when one differs from the code."""
-    check = "--check" in sys.argv[1:]
-    stale = []
-    for name, make in PAGES.items():
-        file = REFERENCE / name
-        text = make()
-        if check and (not file.exists() or file.read_text(encoding="utf-8") != text):
-            stale.append(name)
-        elif not check:
-            file.write_text(text, encoding="utf-8")
-    if stale:
-        sys.stderr.write(f"docs/reference/{', '.join(stale)} differ from the code: run make docs\n")
-    return 1 if stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(publish({REFERENCE / name: make() for name, make in PAGES.items()}))

@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-def test_the_generated_pages_are_those_the_code_makes() -> None:
+@pytest.mark.parametrize("script", ["reference", "checks", "guides"])
+def test_the_generated_pages_are_those_the_code_makes(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.reference", "--check"],
+        [sys.executable, "-m", f"scripts.{script}", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
