@@ -26,7 +26,6 @@ AUTHORITY = trustme.CA()
 CNAME, OWNED = CUSTOMER
 NOW = datetime.now(UTC)
 SetUp = dict[str, Any]
-PROXY: SetUp = {"asking": request(route="proxy")}
 
 
 def cname(*records: str) -> SetUp:
@@ -162,12 +161,13 @@ def acme(record: str, **asking: Any) -> SetUp:
 SET_UPS: dict[str, Callable[[], SetUp]] = {
     "no-address": cname,
     "servfail": lambda: {"faults": {HOST: Fault.SERVFAIL}},
-    "cname-to-nobody": lambda: cname("links CNAME gone") | PROXY,
-    "cname-loop": lambda: cname("links CNAME one", "one CNAME two", "two CNAME one") | PROXY,
+    "cname-to-nobody": lambda: cname("links CNAME gone"),
+    "cname-loop": lambda: cname("links CNAME one", "one CNAME two", "two CNAME one"),
     "cname-long": lambda: cname(
         "links CNAME s1", *(f"s{n} CNAME s{n + 1}" for n in range(1, 8)), f"s8 CNAME {TARGET}."
     ),
     "another-target": lambda: cname(f"links CNAME t-other.{BASE}."),
+    "target-mistyped": lambda: cname(f"links CNAME t-abd.{BASE}."),
     "txt-missing": lambda: {"customer": [CNAME]},
     "txt-wrong": lambda: {"customer": [CNAME, "_ct-challenge.links TXT ct-verify=old"]},
     "txt-doubled": lambda: {"customer": [CNAME, OWNED.replace("links", HOST)]},
@@ -176,6 +176,11 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "dnssec-bogus": lambda: {"faults": {HOST: Fault.BOGUS}},
     "caa-forbids": lambda: acme(
         '@ CAA 0 issue "other.example"', caa_identities=("letsencrypt.org",)
+    ),
+    "caa-account": lambda: acme(
+        '@ CAA 0 issue "letsencrypt.org; accounturi=https://acme.example/2"',
+        caa_identities=("letsencrypt.org",),
+        caa_accounts=("https://acme.example/1",),
     ),
     "delegation-wrong": lambda: acme(
         "_acme-challenge.links TXT old", acme_delegation=f"k7.acme.{BASE}"
@@ -203,6 +208,7 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
         not_before=NOW - timedelta(days=88), not_after=NOW + timedelta(days=2)
     ),
     "tls-1.3-only": lambda: speaking(ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+    "old-tls-only": lambda: speaking(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1),
     "old-tls-too": lambda: speaking(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3),
     "weak-key": lambda: made(1024, AUTHORITY),
     "http-closed": lambda: {"http_port": 1},
@@ -233,10 +239,16 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
         lambda asked: asked.target,
         lambda asked: asked.path.endswith("/echo") and b"?" not in asked.target,
     ),
+    "query-not-in-key": lambda: keeping(
+        lambda asked: asked.path, lambda asked: b"?" in asked.target
+    ),
     "client-lost": lambda: arriving(
         lambda asked: replace(asked, came_by=replace(asked.came_by, peer="203.0.113.9"))
     ),
     "agent-rewritten": lambda: field(b"user-agent", b"Amazon CloudFront"),
+    "head-blocked": lambda: answering(
+        lambda asked: asked.method == "HEAD", answer_of("405 Method Not Allowed")
+    ),
     "post-blocked": lambda: answering(
         lambda asked: asked.method == "POST", answer_of("403 Forbidden")
     ),
@@ -248,6 +260,17 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "bot-challenge": lambda: answering(
         lambda asked: b"python" in agent(asked), answer_of("403 No", "CF-Mitigated: challenge")
     ),
+    "challenge-for-all": lambda: {
+        "origin": Origin(lambda *_: answer_of("403 No", "CF-Mitigated: challenge"))
+    },
+    "scanner-refused": lambda: answering(
+        lambda asked: b"python" in agent(asked), answer_of("403 Forbidden")
+    ),
+    "browser-refused": lambda: {
+        "origin": Origin(
+            lambda asked, ours: answer_of("403 Forbidden") if b"Chrome" in agent(asked) else ours
+        )
+    },
     "redirect-loop": lambda: {"origin": Origin(to_https)},
     "app-file-redirected": lambda: answering(
         lambda asked: asked.path.endswith("/assetlinks.json"),

@@ -178,6 +178,8 @@ class Observation(msgspec.Struct, frozen=True):
         exchanges: Every HTTP exchange.
         app_files: The well-known files that are set up for the domain.
         caa_identities: What our CAs call themselves in CAA records.
+        caa_accounts: Our accounts at these CAs, as CAA records name one (RFC 8657 §3); empty
+            while they are not known.
         acme_delegation: Where ``_acme-challenge`` must lead; empty when DNS-01 is not used.
         certificate_state: Of the certificate we hold for the host; empty without one.
         certificate_problem: Why the last order failed; empty if it did not.
@@ -200,6 +202,7 @@ class Observation(msgspec.Struct, frozen=True):
     exchanges: tuple[Exchange, ...] = ()
     app_files: tuple[AppFile, ...] = ()
     caa_identities: tuple[str, ...] = ()
+    caa_accounts: tuple[str, ...] = ()
     acme_delegation: str = ""
     certificate_state: str = ""
     certificate_problem: str = ""

@@ -70,6 +70,7 @@ class ProbeRequest:
         signer: Makes nonces and reads what comes back.
         app_files: Names under ``/.well-known/`` that are set up for the domain.
         caa_identities: Handed on.
+        caa_accounts: Handed on.
         acme_delegation: Handed on.
         certificate_state: Handed on.
         certificate_problem: Handed on.
@@ -84,6 +85,7 @@ class ProbeRequest:
     signer: Signer
     app_files: tuple[str, ...] = ()
     caa_identities: tuple[str, ...] = ()
+    caa_accounts: tuple[str, ...] = ()
     acme_delegation: str = ""
     certificate_state: str = ""
     certificate_problem: str = ""

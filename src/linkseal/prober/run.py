@@ -87,6 +87,7 @@ async def probe(
         exchanges=tuple(exchanges.done),
         app_files=files.result(),
         caa_identities=request.caa_identities,
+        caa_accounts=request.caa_accounts,
         acme_delegation=request.acme_delegation,
         certificate_state=request.certificate_state,
         certificate_problem=request.certificate_problem,

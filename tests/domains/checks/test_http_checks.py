@@ -105,7 +105,7 @@ def test_what_another_check_judges_is_skipped() -> None:
     bot = exchange(status=403, headers={"cf-mitigated": "challenge"}, seen=None)
     assert found("HTTP-02", exchanges=(silent,), handshakes=failing) == (
         SKIPPED,
-        "no TLS connection could be made, which TLS-01 judges",
+        "no TLS connection could be made, which TLS-01 and TLS-05 judge",
     )
     assert found("HTTP-02", exchanges=(bot,)) == (
         SKIPPED,

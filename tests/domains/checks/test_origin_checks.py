@@ -192,6 +192,22 @@ def test_caa(dns: tuple[Answer, ...], result: Result, message: str | None) -> No
     assert message is None or said == message
 
 
+def test_caa_that_names_an_account() -> None:
+    mine, other = "https://ca.example/acct/1", "https://ca.example/acct/2"
+    dns = caa(f'0 issue "letsencrypt.org; accounturi={mine}"')
+
+    def said(*accounts: str) -> tuple[Result, str]:
+        return acme("DNS-08", dns=dns, caa_identities=LETSENCRYPT, caa_accounts=accounts)
+
+    assert said(mine)[0] is PASS
+    assert said(other, mine)[0] is PASS
+    assert said()[0] is PASS, "an account that is not known yet is the order's to judge"
+    assert said(other) == (
+        FAIL,
+        f'CAA at acme.example allows only "letsencrypt.org; accounturi={mine}" (another account).',
+    )
+
+
 def test_caa_that_nobody_needs() -> None:
     assert found("DNS-08", dns=caa()) == (SKIPPED, "not asked on route cdn")
     assert acme("DNS-08", dns=caa()) == (SKIPPED, "our CAs do not say what they call themselves")

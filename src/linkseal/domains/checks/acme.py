@@ -58,12 +58,19 @@ def caa(view: View) -> Finding:
         good = [each for each in found if not failure(each)]
         error = failure(found[0]) if found and not good else ""
         texts = dict.fromkeys(value for each in good for value in each.values)
-        climbed.append(CAAAnswer(name, tuple(map(_record, texts)), error))
+        records = tuple(_record(text, known=bool(seen.caa_accounts)) for text in texts)
+        climbed.append(CAAAnswer(name, records, error))
         if error or texts:
             break
     method = "dns-01" if seen.acme_delegation else "http-01"
-    issuer = IssuerIdentity(frozenset(seen.caa_identities), "", method)
-    verdict = judge_caa(seen.host, climbed, issuer)
+    verdicts = [
+        judge_caa(
+            seen.host, climbed, IssuerIdentity(frozenset(seen.caa_identities), account, method)
+        )
+        for account in seen.caa_accounts or ("",)
+    ]
+    # A CA's accounts are URLs of its own: no record names the account of one and another CA.
+    verdict = next((one for one in verdicts if one.outcome is CAAOutcome.ALLOWED), verdicts[0])
     lines = [f'{each.name} CAA {one.flags} {one.tag} "{one.value}"' for each in climbed
              for one in each.records]  # fmt: skip
     if verdict.outcome is CAAOutcome.ALLOWED:
@@ -73,12 +80,15 @@ def caa(view: View) -> Finding:
     return Problem(shape, verdict.at, expected, {"why": verdict.why}, lines)
 
 
-def _record(text: str) -> CAARecord:
+def _record(text: str, *, known: bool) -> CAARecord:
+    """Read a record; which account it names counts only when ours are known."""
     flags, _, rest = text.partition(" ")
     tag, _, value = rest.partition(" ")
     parts = value.strip().strip('"').split(";")
-    # Which account we have there is not observed: the order itself holds it against the record.
-    kept = [part for part in parts if part.partition("=")[0].strip().lower() != "accounturi"]
+    # One that is not known yet is registered by the order, which holds it against the record.
+    kept = [
+        part for part in parts if known or part.partition("=")[0].strip().lower() != "accounturi"
+    ]
     return CAARecord(int(flags) if flags.isascii() and flags.isdigit() else 0, tag, ";".join(kept))
 
 

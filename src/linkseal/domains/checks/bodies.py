@@ -13,6 +13,7 @@ from linkseal.domains.checks.looking import (
     echoes,
     is_challenged,
     is_our_redirect,
+    is_refused,
     line,
     secure,
     server_of,
@@ -34,8 +35,6 @@ from linkseal.domains.observation import AppFile, Exchange
 _CACHE_FIELDS = ("cf-cache-status", "x-cache", "cdn-cache", "x-cache-status", "x-proxy-cache")
 _FROM_CACHE = ("hit", "stale", "updating", "revalidated")
 _TYPES = {"pixel": "image/gif", "pixel.gif": "image/gif", "html": "text/html"}
-_BLOCKED = frozenset({403, 429, 503})
-_ORDINARY_URL = 1500
 _LARGEST_APP_FILE = 128 * 1024
 _FEWEST_TIMED = 10
 _SLOW_HALF, _SLOW_MOST = 0.5, 1.5
@@ -188,14 +187,13 @@ def _difference(exchange: Exchange) -> str:
 )
 def bots(view: View) -> Finding:
     """Browsers, image proxies, scanners and an empty User-Agent get the same answer."""
-    found = [
-        each
-        for each in secure(view)
-        if each.method == "GET" and not each.forged and len(each.url) < _ORDINARY_URL
-    ]
-    reached = any(each.echo or is_our_redirect(each) for each in found)
+    found = [each for each in secure(view) if each.method == "GET" and not each.forged]
+    reached = [each for each in found if each.echo or is_our_redirect(each)]
+    # Where no redirect comes back, whoever asks, HTTP-05 says so.
+    redirects = any(each.expected_location for each in reached)
     for each in found:
-        if is_challenged(each) or (reached and each.echo is None and each.status in _BLOCKED):
+        kept_off = reached and is_refused(each) and (redirects or not each.expected_location)
+        if is_challenged(each) or kept_off:
             vendor = view.cdn.name if view.cdn else server_of(each)
             agent = f"`{each.user_agent}`" if each.user_agent else "(empty)"
             values = {"vendor": vendor, "ua": agent}

@@ -27,6 +27,8 @@ from linkseal.domains.checks.model import (
 from linkseal.domains.observation import Answer, Observation
 
 _MAX_HOPS = 8
+_BROKEN = Skipped("the CNAME chain breaks, which DNS-02 judges")
+_STRAY = Skipped("the chain leads to another name of ours, which DNS-03 judges")
 
 
 def _lines(found: list[Answer]) -> list[str]:
@@ -58,8 +60,10 @@ def resolves(view: View) -> Finding:
         return Skipped("no address was asked for")
     if is_bogus(seen):
         return Skipped("DNSSEC fails, which DNS-07 judges")
+    if _strays(seen):
+        return _STRAY
     if _broken_chain(seen):
-        return Skipped("the CNAME chain breaks, which DNS-02 judges")
+        return _BROKEN
     by_server: dict[str, list[Answer]] = {}
     for each in asked:
         by_server.setdefault(each.server, []).append(each)
@@ -72,6 +76,14 @@ def resolves(view: View) -> Finding:
     shape = "gone" if len(failing) == len(by_server) else "partly"
     values = {"rcode": rcode, "server": worst.server}
     return Problem(shape, rcode, "an A or AAAA record", values, _lines(asked))
+
+
+def _strays(seen: Observation) -> bool:
+    """Whether the chain leads to a name of ours that is not this claim's target."""
+    names = {hop.target.lower() for hop in seen.chain}
+    return seen.target not in names and any(
+        name.endswith(f".{seen.base_domain}") for name in names if seen.base_domain
+    )
 
 
 def _broken_chain(seen: Observation) -> tuple[str, str, str] | None:
@@ -116,6 +128,8 @@ def chain(view: View) -> Finding:
         return Skipped("no CNAME was asked for")
     lines = [f"{hop.name} CNAME {hop.target or '(none)'} {hop.rcode}" for hop in seen.chain]
     broken = _broken_chain(seen)
+    if broken is not None and _strays(seen):
+        return _STRAY
     if broken is None:
         steps = " -> ".join([seen.host, *(hop.target for hop in seen.chain if hop.target)])
         return Passed(steps if seen.chain else "no CNAME", lines)
@@ -152,8 +166,10 @@ def target(view: View) -> Finding:
     names = {hop.target.lower() for hop in seen.chain}
     if seen.target in names:
         return Passed(f"your target {seen.target}", lines)
-    if any(name.endswith(f".{seen.base_domain}") for name in names if seen.base_domain):
+    if _strays(seen):
         return Problem("other", end, seen.target, values, lines)
+    if _broken_chain(seen):
+        return _BROKEN
     if found and all(any(same_address(a, ours) for ours in seen.own_addresses) for a in found):
         return Passed("our addresses, without a CNAME", lines)
     if view.cdn is not None and (view.cdn.cname_suffixes or view.cdn.networks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from linkseal.domains.checks.looking import (
+    MODERN,
     NO_REQUEST,
     REDIRECTS,
     bare_host,
@@ -13,6 +14,7 @@ from linkseal.domains.checks.looking import (
     is_https,
     is_our_redirect,
     line,
+    refused_agents,
     secure,
     server_of,
     split_url,
@@ -54,12 +56,16 @@ def port_80(view: View) -> Finding:
     if not plain:
         return Skipped("nothing was asked over http")
     lines = [line(each) for each in plain]
-    for each in plain:
+    refused = refused_agents(view)
+    judged = [each for each in plain if not is_challenged(each) and each.user_agent not in refused]
+    if not judged:
+        return Skipped("machines are kept off, which HTTP-12 judges")
+    for each in judged:
         symptom = _symptom(each)
         if symptom:
             expected = "our answer, or 301 to the same URL on https"
             return Problem("broken", symptom, expected, {"symptom": symptom}, lines)
-    redirected = any(each.echo is None for each in plain)
+    redirected = any(each.echo is None for each in judged)
     return Passed("redirected to https" if redirected else "answered by us", lines)
 
 
@@ -94,8 +100,6 @@ def challenge(view: View) -> Finding:
     found = secure(view)
     if not found:
         return Skipped("nothing was asked over https")
-    if not any(each.status for each in found) and _tls_fails(view):
-        return Skipped("no TLS connection could be made, which TLS-01 judges")
     by_address: dict[str, list[Exchange]] = {}
     for each in found:
         by_address.setdefault(each.address, []).append(each)
@@ -105,6 +109,9 @@ def challenge(view: View) -> Finding:
         lines.append(line(exchanges[0]))
         # Anybody can send our redirect; only our edge can sign an echo.
         if any(each.echo for each in exchanges):
+            continue
+        if not any(each.status for each in exchanges) and _tls_fails(view, address):
+            reasons.append("no TLS connection could be made, which TLS-01 and TLS-05 judge")
             continue
         if any(turns_back(each) for each in exchanges) or _circle(exchanges):
             reasons.append("the redirects run in a circle, which HTTP-13 judges")
@@ -125,12 +132,14 @@ def challenge(view: View) -> Finding:
     return Passed(f"our signed answer through {', '.join(by_address)}", lines)
 
 
-def _tls_fails(view: View) -> bool:
-    shakes = view.seen.handshakes
-    refused = [each for each in view.seen.reached if each.port == 443]
-    return (bool(shakes) and all(each.error for each in shakes)) or (
-        not shakes and bool(refused) and all(each.error for each in refused)
-    )
+def _tls_fails(view: View, address: str) -> bool:
+    """Whether an address refuses what a browser offers, or does not take a connection."""
+    shakes = [each for each in view.seen.handshakes if each.address == address]
+    modern = [each for each in shakes if each.offered in MODERN]
+    tried = [each for each in view.seen.reached if each.port == 443 and each.address == address]
+    if shakes:
+        return all(each.error for each in modern or shakes)
+    return bool(tried) and all(each.error for each in tried)
 
 
 @check(
@@ -147,13 +156,14 @@ def _tls_fails(view: View) -> bool:
     },
 )
 def redirect(view: View) -> Finding:
-    """The 302 arrives with its Location unchanged."""
+    """The 302 arrives with its Location unchanged; what HEAD gets is HTTP-10's."""
+    refused = refused_agents(view)
     found = [
         each
         for each in secure(view)
-        if each.expected_location and each.status and not is_challenged(each)
+        if each.expected_location and each.method == "GET" and each.status
     ]
-    judged = [each for each in found if not turns_back(each)]
+    judged = [each for each in found if each.user_agent not in refused and not turns_back(each)]
     if not judged:
         return Skipped("no redirect was asked for, or none was answered")
     if not any(each.echo or is_our_redirect(each) for each in secure(view)):

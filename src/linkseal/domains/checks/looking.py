@@ -12,8 +12,12 @@ from linkseal.domains.observation import Answer, Echo, Exchange, Observation
 from linkseal.domains.well_known import CHALLENGE_PATH
 
 NO_REQUEST: Final = Skipped("no request reached us")
+MODERN: Final = ("1.3", "1.2")
+"""The versions of TLS that browsers speak."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CHALLENGE_STATUSES: Final = frozenset({403, 429, 503})
+REFUSALS: Final = frozenset({403, 429, 503})
+"""Statuses of who keeps machines off."""
+_ORDINARY_URL: Final = 1500
 _CHALLENGE_HEADERS: Final = ("cf-mitigated", "x-datadome", "x-amzn-waf-action", "x-px-block")
 _CHALLENGE_MARKS: Final = (b"captcha", b"/cdn-cgi/challenge-platform", b"_incapsula_resource")
 
@@ -118,7 +122,27 @@ def is_challenged(exchange: Exchange) -> bool:
     if any(name in exchange.headers for name in _CHALLENGE_HEADERS):
         return True
     body = exchange.body.lower()
-    return exchange.status in _CHALLENGE_STATUSES and any(mark in body for mark in _CHALLENGE_MARKS)
+    return exchange.status in REFUSALS and any(mark in body for mark in _CHALLENGE_MARKS)
+
+
+def refused_agents(view: View) -> frozenset[str]:
+    """Return the User-Agents that are challenged, or refused what others are given.
+
+    HTTP-12 judges that, and the other checks pass over their requests.
+    """
+    asked = [each for each in secure(view) if each.method == "GET" and not each.forged]
+    given = {variant(each) for each in asked if each.echo or is_our_redirect(each)}
+    return frozenset(
+        each.user_agent
+        for each in asked
+        if is_challenged(each) or (is_refused(each) and variant(each) in given)
+    )
+
+
+def is_refused(exchange: Exchange) -> bool:
+    """Whether a request of ordinary length is kept off, by its status alone."""
+    ours = exchange.echo is not None or is_our_redirect(exchange)
+    return not ours and exchange.status in REFUSALS and len(exchange.url) < _ORDINARY_URL
 
 
 def is_our_redirect(exchange: Exchange) -> bool:

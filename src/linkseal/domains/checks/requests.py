@@ -13,6 +13,7 @@ from linkseal.domains.checks.looking import (
     is_challenged,
     is_our_redirect,
     line,
+    refused_agents,
     same_address,
     secure,
     split_url,
@@ -76,11 +77,19 @@ def target(view: View) -> Finding:
     found = list(echoes(exchanges))
     if not found:
         return NO_REQUEST
+    arrived = {
+        (echo.node, echo.serial): echo.target
+        for exchange, echo in found
+        if echo.target == split_url(exchange.url)[2]
+    }
     worst: Problem | None = None
     for exchange, echo in found:
         sent, seen = split_url(exchange.url)[2], echo.target
         shape, part = _difference(sent, seen)
         if not shape or (worst and shape in {"reordered", "decoded"}):
+            continue
+        # The answer to another request, out of a cache, says nothing of this one's way.
+        if arrived.get((echo.node, echo.serial)) == seen:
             continue
         values = {"part": part, "sent": sent, "seen": seen}
         worst = Problem(shape, seen, sent, values, [f"{line(exchange)}: target {seen}"])
@@ -188,7 +197,12 @@ def user_agent(view: View) -> Finding:
 )
 def methods(view: View) -> Finding:
     """HEAD and POST reach us as they are; GET is HTTP-02's."""
-    exchanges = [each for each in secure(view) if not is_challenged(each)]
+    refused = refused_agents(view)
+    exchanges = [
+        each
+        for each in secure(view)
+        if not is_challenged(each) and (each.echo or each.user_agent not in refused)
+    ]
     if not any(each.echo or is_our_redirect(each) for each in exchanges):
         return NO_REQUEST
     asked = [each for each in exchanges if each.method in {"HEAD", "POST"}]

@@ -17,7 +17,7 @@ from linkseal.domains.checks.chains import (
     shown_chains,
     weakness,
 )
-from linkseal.domains.checks.looking import is_v6
+from linkseal.domains.checks.looking import MODERN, is_v6
 from linkseal.domains.checks.model import (
     BLOCKS,
     Finding,
@@ -30,7 +30,6 @@ from linkseal.domains.checks.model import (
 )
 from linkseal.domains.observation import Handshake
 
-_MODERN = ("1.3", "1.2")
 _SHORT = timedelta(days=10)
 _LAST_HOURS = timedelta(hours=72)
 _NO_CHAIN = Skipped("no certificate was seen")
@@ -70,7 +69,7 @@ def reach(view: View) -> Finding:
             and any(one.error for one in tried if one.address == address)
         ):
             continue
-        modern = [one for one in shakes if one.offered in _MODERN] or shakes
+        modern = [one for one in shakes if one.offered in MODERN] or shakes
         if all(one.error for one in shakes):
             values = {"ip": address, "alert": modern[0].error}
             return Problem("alert", modern[0].error, "a TLS handshake", values, lines)

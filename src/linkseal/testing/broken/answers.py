@@ -1,193 +1,12 @@
-"""Broken set-ups of branded domains, each with one mistake, and what is said of it.
-
-Each is built and probed over real sockets by the tests; the page of checks shows them.
-"""
+"""Broken set-ups of requests, of answers, and of the way between a CDN and us."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from linkseal.testing.broken.model import HOST, Broken
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """One mistake.
-
-    Attributes:
-        name: As in ``query-dropped``.
-        mistake: What the customer, the CDN or the proxy does.
-        check: The one check that has to say it.
-        message: What it says; ``…`` stands for what differs from run to run.
-        warns: Whether it warns only.
-        also: Checks that warn besides, each with the reason why they must.
-    """
-
-    name: str
-    mistake: str
-    check: str
-    message: str
-    warns: bool = False
-    also: Mapping[str, str] = field(default_factory=dict)
-
-
-HOST: Final = "links.acme.example"
-"""The branded domain of the messages."""
-
-BROKEN: Final = (
-    Broken(
-        "no-address",
-        "The branded name is not published",
-        "DNS-01",
-        f"`{HOST}` does not resolve (no address).",
-    ),
-    Broken(
-        "servfail",
-        "The zone's server fails for the name",
-        "DNS-01",
-        f"`{HOST}` does not resolve (SERVFAIL).",
-    ),
-    Broken(
-        "cname-to-nobody",
-        "CNAME to a name that is not there",
-        "DNS-02",
-        "CNAME chain breaks at `gone.acme.example`: NXDOMAIN.",
-        also={"DNS-03": "a chain that ends nowhere leads to no target"},
-    ),
-    Broken(
-        "cname-loop",
-        "Two CNAMEs that lead to each other",
-        "DNS-02",
-        "CNAME chain runs in a circle: it comes back to `one.acme.example`.",
-        also={"DNS-03": "a chain that ends nowhere leads to no target"},
-    ),
-    Broken(
-        "cname-long",
-        "CNAME after CNAME, nine of them",
-        "DNS-02",
-        "CNAME chain has 9 steps; resolvers give up after 8.",
-    ),
-    Broken(
-        "another-target",
-        "CNAME to the target of another claim",
-        "DNS-03",
-        f"`{HOST}` points to `t-other.ct.example.net`, which is not your target: yours is "
-        "`t-abc.ct.example.net`.",
-    ),
-    Broken(
-        "txt-missing",
-        "The ownership TXT was deleted",
-        "DNS-04",
-        f"Ownership token missing: `_ct-challenge.{HOST}` has no TXT record.",
-    ),
-    Broken(
-        "txt-wrong",
-        "The ownership TXT of an earlier claim",
-        "DNS-04",
-        f"Ownership token different: TXT at `_ct-challenge.{HOST}` is `ct-verify=old`.",
-    ),
-    Broken(
-        "txt-doubled",
-        "The ownership TXT with the zone appended twice",
-        "DNS-04",
-        f"Ownership token missing: `_ct-challenge.{HOST}` has no TXT record.",
-        also={"DNS-05": "it says where the record stands instead"},
-    ),
-    Broken(
-        "cname-doubled",
-        "The CNAME with the zone appended twice",
-        "DNS-01",
-        f"`{HOST}` does not resolve (no address).",
-        also={"DNS-05": "it says where the record stands instead"},
-    ),
-    Broken(
-        "aaaa-dead",
-        "An AAAA record whose address does not answer",
-        "DNS-06",
-        "AAAA ::1 does not answer on port … (connection refused); Let's Encrypt prefers IPv6.",
-        warns=True,
-    ),
-    Broken(
-        "dnssec-bogus",
-        "DNSSEC signatures that fail",
-        "DNS-07",
-        f"DNSSEC validation fails for `{HOST}`.",
-    ),
-    Broken(
-        "caa-forbids",
-        "CAA of the zone names another authority only (route acme)",
-        "DNS-08",
-        'CAA at acme.example allows only "other.example" (another CA).',
-    ),
-    Broken(
-        "delegation-wrong",
-        "An old TXT where the delegation belongs (route acme)",
-        "DNS-09",
-        f'`_acme-challenge.{HOST}` is TXT "old"; expected CNAME k7.acme.ct.example.net.',
-    ),
-    Broken(
-        "https-closed",
-        "Port 443 is closed",
-        "TLS-01",
-        "Port 443 on 127.0.0.1 closed (connection refused).",
-    ),
-    Broken(
-        "missing-intermediate",
-        "The intermediate certificate is not sent",
-        "TLS-02",
-        "Intermediate missing: … issued …, and its certificate is not sent.",
-    ),
-    Broken(
-        "self-signed",
-        "A self-signed certificate",
-        "TLS-02",
-        f"The certificate is self-signed: nobody vouches for CN={HOST}.",
-    ),
-    Broken(
-        "origin-ca",
-        "A Cloudflare Origin CA certificate is shown to browsers (grey cloud)",
-        "TLS-02",
-        "A Cloudflare Origin CA certificate is shown to browsers: only Cloudflare trusts it.",
-    ),
-    Broken(
-        "staging",
-        "A certificate of an authority's staging server",
-        "TLS-02",
-        "The certificate is from a CA's staging server (…), which browsers do not trust.",
-    ),
-    Broken(
-        "private-root",
-        "A certificate of a company's own authority",
-        "TLS-02",
-        "The chain ends at …, which is no root browsers trust.",
-    ),
-    Broken(
-        "wrong-name",
-        "A certificate for the web site only",
-        "TLS-03",
-        f"Certificate is for www.acme.example, not `{HOST}`.",
-    ),
-    Broken("expired", "An expired certificate", "TLS-04", "Expired … UTC."),
-    Broken(
-        "renewal-stopped",
-        "A certificate that nobody renewed, two days before its end",
-        "TLS-04",
-        "Expires … UTC; renewal seems not to run.",
-    ),
-    Broken("tls-1.3-only", "TLS 1.3 only", "TLS-05", "TLS 1.2 not offered."),
-    Broken(
-        "old-tls-too",
-        "TLS 1.0 and 1.1 beside the new ones",
-        "TLS-05",
-        "TLS 1.0 and 1.1 still accepted.",
-        warns=True,
-    ),
-    Broken(
-        "weak-key",
-        "A certificate with an RSA key of 1024 bits",
-        "TLS-06",
-        f"CN={HOST}: an RSA key of 1024 bits; RSA 2048, P-256 and SHA-256, or more, are needed.",
-    ),
+ANSWERS: Final = (
     Broken(
         "http-closed",
         "Port 80 is closed",
@@ -277,6 +96,12 @@ BROKEN: Final = (
         "/echo: 5 requests at once are merged into 1 by the CDN.",
     ),
     Broken(
+        "query-not-in-key",
+        "Answers to URLs with a query are cached, whatever the query is",
+        "HTTP-07",
+        "Query string ignored in cache key.",
+    ),
+    Broken(
         "client-lost",
         "A second proxy hides who asks",
         "HTTP-08",
@@ -304,6 +129,7 @@ BROKEN: Final = (
         "User-Agent arrives as `nginx`.",
         warns=True,
     ),
+    Broken("head-blocked", "HEAD is refused", "HTTP-10", "HEAD blocked (405)."),
     Broken("post-blocked", "POST is refused", "HTTP-10", "POST blocked (403).", warns=True),
     Broken(
         "proxy-post-blocked",
@@ -347,6 +173,24 @@ BROKEN: Final = (
         "Clicks are challenged: … for UA `python-requests/2.32.3`.",
     ),
     Broken(
+        "challenge-for-all",
+        "Every visitor is challenged, also over http",
+        "HTTP-12",
+        "Clicks are challenged: … for UA `Mozilla/5.0 …`.",
+    ),
+    Broken(
+        "scanner-refused",
+        "A firewall's rule refuses scripts with a plain 403",
+        "HTTP-12",
+        "Clicks are challenged: … for UA `python-requests/2.32.3`.",
+    ),
+    Broken(
+        "browser-refused",
+        "A firewall's rule refuses one browser with a plain 403, also over http",
+        "HTTP-12",
+        "Clicks are challenged: … for UA `Mozilla/5.0 …`.",
+    ),
+    Broken(
         "redirect-loop",
         "Flexible SSL before an origin that redirects to https",
         "HTTP-13",
@@ -385,4 +229,4 @@ BROKEN: Final = (
         "CDN loop: CDN-Loop: cloudflare, cloudflare.",
     ),
 )
-"""All of them, in the order of the checks."""
+"""HTTP, the origin and ACME, in the order of the checks."""
