@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from linkseal.cli import (
+    cdn,
     certificate,
     configuration,
     customer,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(setup.init)
 app.command()(service.up)
 app.command()(demo.demo)
+app.add_typer(cdn.app, name="cdn")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(configuration.app, name="config")
 app.add_typer(customer.app, name="customer")

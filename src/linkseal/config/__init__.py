@@ -13,6 +13,8 @@ from linkseal.config.keys import KeyReport, describe_keys
 from linkseal.config.loading import SEARCH, Loaded, load
 from linkseal.config.sections import (
     ACMEConfig,
+    CDNConfig,
+    CDNSources,
     DNSConfig,
     EdgeConfig,
     IssuerConfig,
@@ -20,6 +22,7 @@ from linkseal.config.sections import (
     ListenerConfig,
     LogConfig,
     MailConfig,
+    ProberConfig,
     Section,
     SMTPConfig,
     StoreConfig,
@@ -33,6 +36,8 @@ __all__ = [
     "ACMEConfig",
     "Address",
     "AddressField",
+    "CDNConfig",
+    "CDNSources",
     "Config",
     "DNSConfig",
     "EdgeConfig",
@@ -43,6 +48,7 @@ __all__ = [
     "Loaded",
     "LogConfig",
     "MailConfig",
+    "ProberConfig",
     "SMTPConfig",
     "Section",
     "StoreConfig",

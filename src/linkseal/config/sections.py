@@ -200,6 +200,55 @@ class ProberConfig(Section):
         return self
 
 
+_HTTPS = Annotated[str, Field(pattern=r"^https://[^\s/]+/\S*$")]
+
+
+class CDNSources(Section):
+    """Where CDNs publish the networks they connect from, or mirrors of that."""
+
+    cloudflare: _HTTPS = Field(
+        "https://api.cloudflare.com/client/v4/ips", description="Cloudflare's list, JSON."
+    )
+    fastly: _HTTPS = Field(
+        "https://api.fastly.com/public-ip-list", description="Fastly's list, JSON."
+    )
+    cloudfront: _HTTPS = Field(
+        "https://ip-ranges.amazonaws.com/ip-ranges.json",
+        description="The list of all of AWS, JSON; CloudFront's part of it is read.",
+    )
+    keycdn: _HTTPS = Field(
+        "https://www.keycdn.com/shield-prefixes.json",
+        description="KeyCDN's list of shield servers, JSON.",
+    )
+    bunny: tuple[_HTTPS, ...] = Field(
+        (
+            "https://api.bunny.net/system/edgeserverlist/plain",
+            "https://api.bunny.net/system/edgeserverlist/ipv6",
+        ),
+        min_length=1,
+        description="Bunny's lists, an address a line or as JSON.",
+    )
+    google: str = Field(
+        "_cloud-eoips.googleusercontent.com",
+        min_length=1,
+        description="DNS name of Google's list, a TXT record written as SPF; prober.resolvers "
+        "are asked.",
+    )
+
+
+class CDNConfig(Section):
+    """CDNs' published networks: whose word is taken for a client's address."""
+
+    refresh: bool = Field(
+        True, description="Fetch them daily, of the CDNs that branded domains are enrolled with."
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM roots that the sources' https is verified by, besides the web's."
+    )
+    timeout: float = Field(30.0, gt=0, le=300, description="Seconds for all that one CDN answers.")
+    sources: CDNSources = Field(CDNSources(), description=CDNSources.__doc__)
+
+
 class JournalConfig(Section):
     """The durable log the edge writes before it answers."""
 

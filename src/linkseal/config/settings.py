@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from linkseal.config.sections import (
     ACMEConfig,
+    CDNConfig,
     EdgeConfig,
     JournalConfig,
     LogConfig,
@@ -72,6 +73,7 @@ class Config(BaseSettings):
     tls: TLSConfig = Field(TLSConfig(), description=TLSConfig.__doc__)
     acme: ACMEConfig = Field(ACMEConfig(), description=ACMEConfig.__doc__)
     prober: ProberConfig = Field(ProberConfig(), description=ProberConfig.__doc__)
+    cdn: CDNConfig = Field(CDNConfig(), description=CDNConfig.__doc__)
     journal: JournalConfig = Field(JournalConfig(), description=JournalConfig.__doc__)
     store: StoreConfig = Field(StoreConfig(), description=StoreConfig.__doc__)
     smtp: SMTPConfig = Field(SMTPConfig(), description=SMTPConfig.__doc__)
