@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from linkseal.store.acme import ACME
+from linkseal.store.app_links import AppLinks, StoredAppFile
 from linkseal.store.cdn_ranges import CDNRanges, FetchedRanges
 from linkseal.store.certificates import Certificates
 from linkseal.store.customers import Customers
@@ -45,6 +46,7 @@ class Store:
         certificates: What is held for which name.
         domains: Branded domains: whose they are, and where they are in their life.
         cdn_ranges: The networks CDNs publish, as fetched.
+        app_links: The files by which phones' apps open links of branded domains.
         acme: Accounts, and the challenges that are open.
     """
 
@@ -56,6 +58,7 @@ class Store:
         self.certificates = Certificates(database)
         self.domains = Domains(database)
         self.cdn_ranges = CDNRanges(database)
+        self.app_links = AppLinks(database)
         self.acme = ACME(database)
 
     @classmethod
@@ -110,6 +113,7 @@ __all__ = [
     "NewEvent",
     "Position",
     "Store",
+    "StoredAppFile",
     "StoredCertificate",
     "Transition",
 ]
