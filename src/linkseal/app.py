@@ -170,6 +170,7 @@ class Service:
             held = shown(store.certificates.in_use(), now)
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
+            app_files = store.app_links.served()
             clients = client_rules(store.domains.all(), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
         certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
@@ -191,6 +192,7 @@ class Service:
             ticket_secret=self._tickets(),
             probe_key=datadir.open_probe_key(config, self._vault),
             clients=clients,
+            app_files=app_files,
         )
 
     def _save(self, snapshot: Snapshot) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from publicsuffixlist import PublicSuffixList
 
+from linkseal.cli.app_links import app as app_links
 from linkseal.cli.branded import (
     as_dict,
     at,
@@ -40,6 +41,7 @@ app.command()(check)
 app.command("guide")(show_guide)
 app.command()(enrol)
 app.command()(explain)
+app.add_typer(app_links, name="app-links")
 
 HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
 ZoneOption = Annotated[bool, typer.Option("--zone", help="Print the records as zone file lines.")]

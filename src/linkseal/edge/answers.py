@@ -24,6 +24,8 @@ _FIXED = (
     b"Referrer-Policy: no-referrer\r\n"
     b"X-Content-Type-Options: nosniff\r\n"
 )
+_SHORT_LIVED = b"Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\n"
+"""The one thing that may be cached: phones, and Apple's own CDN, ask for it by the hour."""
 _HTML = b"Content-Type: text/html; charset=utf-8\r\n"
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -114,6 +116,18 @@ class Answers:
         body = text.encode()
         start = self._text + b"Content-Length: %d\r\n" % len(body) + _FIXED + _ENDS[end]
         return start + (b"" if head else body)
+
+    def app_file(self, content: bytes, tag: bytes, end: int, *, head: bool) -> bytes:
+        """Return a file of app links, with its entity tag."""
+        start = b"HTTP/1.1 200 OK\r\n" + self._date + b"Content-Type: application/json\r\n"
+        start += b"Content-Length: %d\r\nETag: %b\r\n" % (len(content), tag)
+        start += _SHORT_LIVED + _ENDS[end]
+        return start + (b"" if head else content)
+
+    def not_modified(self, tag: bytes, end: int) -> bytes:
+        """Return the 304 to who has that file (RFC 9110 §15.4.5)."""
+        start = b"HTTP/1.1 304 Not Modified\r\n" + self._date
+        return start + b"ETag: %b\r\n" % tag + _SHORT_LIVED + _ENDS[end]
 
     def probe(self, reply: Reply, end: int, *, head: bool) -> bytes:
         """Return the answer to a probe; HEAD gets the length of the body it does not get."""

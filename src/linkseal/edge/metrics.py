@@ -49,6 +49,7 @@ class Reporter:
             "wrong_customer": counts.wrong_customer,
             "challenge": counts.challenges,
             "probe": counts.probes,
+            "app_file": counts.app_files,
             "unknown_host": counts.unknown_hosts,
         }
         answers |= {f"refused_{status}": count for status, count in counts.refused.items()}

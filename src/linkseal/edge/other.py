@@ -1,4 +1,4 @@
-"""What the edge answers to whatever is no sealed link: CAs, probes, crawlers, and refusals."""
+"""What the edge answers to whatever is no sealed link: CAs, probes, crawlers, phones, refusals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import CLOSE
+from linkseal.edge.app_files import answer_app_file
 from linkseal.edge.head import Fields, absolute, host_name
 from linkseal.edge.probe import Asked, Line
 
@@ -85,6 +86,8 @@ def answer_other(
         data = answers.page(421, end, head=head)
     elif path == "/robots.txt":
         data = answers.robots(end, head=head)
+    elif file := answer_app_file(state, served[0], path, headers, end, head=head):
+        data = file
     else:
         state.counts.bad_tokens += 1
         data = answers.page(404, end, head=head)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from linkseal.domains.app_links import AppFileKind
 from linkseal.edge.client import ClientKind, ClientRule
 from linkseal.errors import VaultError
 from linkseal.seal import Keyring
 from linkseal.vault import Vault, write_private
 
-FORMAT = 2
+FORMAT = 3
 _PURPOSE = "edge-snapshot"
 
 
@@ -53,6 +54,9 @@ class _File(msgspec.Struct):
     # Thousands of hosts have one CDN: each rule once, and its number by host.
     rules: list[_Rule]
     clients: dict[str, int]
+    # Likewise an app's file, which serves all names of a customer.
+    contents: list[bytes]
+    app_files: dict[str, dict[AppFileKind, int]]
 
 
 class Snapshot:
@@ -69,9 +73,11 @@ class Snapshot:
         probe_key: Opens the nonces of probes, 32 bytes; empty: no probe is answered.
         clients: Whom to believe about the client's address, by host; where a host is not
             named the client is who connects.
+        app_files: What phones ask for to see which app opens links: by host, content by kind.
     """
 
     __slots__ = (
+        "app_files",
         "base_domain",
         "certificates",
         "challenges",
@@ -95,6 +101,7 @@ class Snapshot:
         ticket_secret: bytes,
         probe_key: bytes = b"",
         clients: Mapping[str, ClientRule] | None = None,
+        app_files: Mapping[str, Mapping[AppFileKind, bytes]] | None = None,
     ) -> None:
         self.keyring = keyring
         self.base_domain = base_domain
@@ -105,6 +112,7 @@ class Snapshot:
         self.ticket_secret = ticket_secret
         self.probe_key = probe_key
         self.clients = dict(clients or {})
+        self.app_files = {host: dict(files) for host, files in (app_files or {}).items()}
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
@@ -118,6 +126,11 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
     for host, each in snapshot.clients.items():
         rule = _Rule(each.networks, each.header, each.kind)
         clients[host] = rules.setdefault(rule, len(rules))
+    contents: dict[bytes, int] = {}
+    app_files = {
+        host: {kind: contents.setdefault(content, len(contents)) for kind, content in files.items()}
+        for host, files in snapshot.app_files.items()
+    }
     file = _File(
         format=FORMAT,
         keys=dict(snapshot.keyring.keys),
@@ -131,6 +144,8 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         probe_key=snapshot.probe_key,
         rules=list(rules),
         clients=clients,
+        contents=list(contents),
+        app_files=app_files,
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
 
@@ -164,6 +179,10 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         ticket_secret=file.ticket_secret,
         probe_key=file.probe_key,
         clients={host: rules[number] for host, number in file.clients.items()},
+        app_files={
+            host: {kind: file.contents[number] for kind, number in files.items()}
+            for host, files in file.app_files.items()
+        },
     )
 
 

@@ -37,6 +37,7 @@ class Counts:
     wrong_customer: int = 0
     challenges: int = 0
     probes: int = 0
+    app_files: int = 0
     unknown_hosts: int = 0
     timeouts: int = 0
     refused_connections: int = 0
@@ -54,6 +55,7 @@ class EdgeState:
         idle_deadline: When a connection that is answered now was idle for too long.
         keyring: The snapshot's.
         challenges: The snapshot's.
+        app_files: The snapshot's.
         probes: What remembers the nonces that were used.
         answers: With the current date, renewed each second.
         connections: Every open one.
@@ -88,6 +90,7 @@ class EdgeState:
         self.snapshot = snapshot
         self.keyring = snapshot.keyring
         self.challenges = snapshot.challenges
+        self.app_files = snapshot.app_files
         self.probes.key = snapshot.probe_key
         self._spellings: dict[bytes, Served | None] = {}
 
