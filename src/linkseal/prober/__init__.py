@@ -5,8 +5,17 @@
 
 from __future__ import annotations
 
-from linkseal.prober.request import KeySigner, ProbeRequest, Progress, Signer
+from linkseal.prober.request import EVERYTHING, KeySigner, Part, ProbeRequest, Progress, Signer
 from linkseal.prober.roots import trusted_roots
 from linkseal.prober.run import probe
 
-__all__ = ["KeySigner", "ProbeRequest", "Progress", "Signer", "probe", "trusted_roots"]
+__all__ = [
+    "EVERYTHING",
+    "KeySigner",
+    "Part",
+    "ProbeRequest",
+    "Progress",
+    "Signer",
+    "probe",
+    "trusted_roots",
+]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httptools
 
-from linkseal.prober.connect import Streams, connected, reason
+from linkseal.prober.connect import Streams, as_sent, connected, reason
 from linkseal.prober.request import Budget
 
 MOST_BODY: Final = 64 * 1024
@@ -65,6 +65,7 @@ class Reply:
         whole: Whether the body came to its end.
         error: What went wrong; empty when nothing did.
         seconds: To the end of the answer.
+        chain: The certificates the server sent, leaf first, in DER; none without TLS.
     """
 
     status: int = 0
@@ -73,6 +74,7 @@ class Reply:
     whole: bool = False
     error: str = ""
     seconds: float = 0.0
+    chain: tuple[bytes, ...] = ()
 
 
 async def ask(
@@ -83,11 +85,14 @@ async def ask(
     began = clock()
     parser = _Answer(headless=question.method == "HEAD")
     error = ""
+    chain: tuple[bytes, ...] = ()
     try:
         async with (
             asyncio.timeout(budget.seconds()),
             connected(address, port, tls, question.host) as streams,
         ):
+            if tls is not None:
+                chain = as_sent(streams.writer.get_extra_info("ssl_object"))
             await _converse(streams, question.as_bytes(), parser)
     except (OSError, TimeoutError) as fault:
         error = reason(fault)
@@ -97,7 +102,13 @@ async def ask(
         most = (MOST_READ if parser.status else MOST_HEAD) // 1024
         error = f"more than {most} KiB" if parser.too_long else "the answer breaks off"
     return Reply(
-        parser.status, parser.fields, bytes(parser.body), parser.whole, error, clock() - began
+        status=parser.status,
+        headers=parser.fields,
+        body=bytes(parser.body),
+        whole=parser.whole,
+        error=error,
+        seconds=clock() - began,
+        chain=chain,
     )
 
 

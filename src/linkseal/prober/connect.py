@@ -19,6 +19,8 @@ VERSIONS: Final = {
     "1.1": ssl.TLSVersion.TLSv1_1,
     "1.0": ssl.TLSVersion.TLSv1,
 }
+BROWSER: Final = ""
+"""Both modern versions offered, as a browser does."""
 _MOST_SENT: Final = 16
 """Certificates of a chain that are kept."""
 _DER: Final = 2  # What _ssl calls ENCODING_DER.
@@ -36,7 +38,7 @@ def client_context(version: str = "") -> ssl.SSLContext:
     """Return a context that takes any certificate: the checks judge it, with its reasons.
 
     Args:
-        version: The only one offered; empty: 1.2 and 1.3, as a browser does.
+        version: The only one offered, or :data:`BROWSER`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -101,7 +103,7 @@ async def try_port(address: str, port: int, usual: int, budget: Budget) -> Tried
 async def shake_hands(
     address: str, port: int, host: str, version: str, budget: Budget
 ) -> Handshake:
-    """Try one TLS handshake that offers one version only."""
+    """Try one TLS handshake that offers one version only, or what a browser offers."""
     budget.expect("tls")
     error = ""
     chain: tuple[bytes, ...] = ()
@@ -110,14 +112,14 @@ async def shake_hands(
             asyncio.timeout(budget.seconds()),
             connected(address, port, client_context(version), host) as streams,
         ):
-            chain = _as_sent(streams.writer.get_extra_info("ssl_object"))
+            chain = as_sent(streams.writer.get_extra_info("ssl_object"))
     except (OSError, TimeoutError) as fault:
         error = reason(fault)
     budget.finish("tls")
     return Handshake(address, version, error, chain)
 
 
-def _as_sent(connection: Any) -> tuple[bytes, ...]:
+def as_sent(connection: Any) -> tuple[bytes, ...]:
     """Return the certificates a server sent, leaf first, in DER."""
     if hasattr(connection, "get_unverified_chain"):  # Python 3.13
         return tuple(connection.get_unverified_chain()[:_MOST_SENT])

@@ -17,7 +17,7 @@ from linkseal.domains.echo import PROBE_PATH, REDIRECT
 from linkseal.domains.observation import AppFile, Exchange
 from linkseal.prober.client import MOST_BODY, Question, Reply, ask
 from linkseal.prober.connect import client_context
-from linkseal.prober.request import Budget, ProbeRequest
+from linkseal.prober.request import Budget, Part, ProbeRequest
 
 BROWSER: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -69,17 +69,19 @@ class Exchanges:
 
     Attributes:
         done: What came of it.
+        chains: The certificates that each address sent first.
     """
 
     request: ProbeRequest
     config: ProberConfig
     budget: Budget
     done: list[Exchange] = field(default_factory=list)
+    chains: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     _tls: ssl.SSLContext = field(default_factory=client_context)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PARALLEL))
 
     async def run(self, secure: Sequence[str], plain: Sequence[str]) -> None:
-        """Ask every address once, and one of each family everything.
+        """Ask every address once, and one of each family what the request's parts ask.
 
         Args:
             secure: Addresses that take connections on https.
@@ -100,7 +102,7 @@ class Exchanges:
     async def app_files(self, addresses: Sequence[str]) -> tuple[AppFile, ...]:
         """Fetch the well-known files that are set up, from the first address."""
         found = []
-        for name in self.request.app_files:
+        for name in self.request.app_files if Part.REST in self.request.parts else ():
             question = Question("GET", self.request.host, f"/.well-known/{name}")
             reply = Reply(error="no address to ask")
             if addresses:
@@ -110,24 +112,37 @@ class Exchanges:
         return tuple(found)
 
     def _all(self, address: str) -> list[Coroutine[Any, Any, object]]:
-        agents = [self._get(address, "echo", agent=agent) for agent in AGENTS]
-        agents += [self._get(address, "302", agent=agent) for agent in AGENTS]
-        queries = [self._get(address, "echo", query=query) for query in TARGETS]
-        queries += [self._get(address, "echo", length=length) for length in LONG]
+        parts = self.request.parts
+        found: list[Coroutine[Any, Any, object]] = []
+        if Part.REPEATS in parts:
+            found += self._repeats(address)
+        elif Part.REDIRECT in parts:
+            found.append(self._get(address, "302"))
+        return [*found, *self._rest(address)] if Part.REST in parts else found
+
+    def _repeats(self, address: str) -> list[Coroutine[Any, Any, object]]:
         return [
             *(self._get(address, each, times=2) for each in ("302", "pixel", "pixel.gif")),
+            *(self._get(address, "echo", agent=agent) for agent in AGENTS),
+            *(self._get(address, "302", agent=agent) for agent in AGENTS),
+            self._burst(address),
+        ]
+
+    def _rest(self, address: str) -> list[Coroutine[Any, Any, object]]:
+        return [
             *(self._get(address, each) for each in ("html", "slow", "big")),
             *self._few(address),
-            *agents,
-            *queries,
+            *(self._get(address, "echo", query=query) for query in TARGETS),
+            *(self._get(address, "echo", length=length) for length in LONG),
             self._queries(address),
-            self._burst(address),
             self._get(address, "echo", method="HEAD"),
             self._get(address, "302", method="HEAD"),
             self._get(address, "echo", method="POST"),
         ]
 
     def _few(self, address: str) -> list[Coroutine[Any, Any, object]]:
+        if Part.REST not in self.request.parts:
+            return []
         return [self._get(address, "echo", forged=each) for each in FORGERIES]
 
     async def _queries(self, address: str) -> None:
@@ -198,6 +213,8 @@ class Exchanges:
         port = self.config.https_port if secure else self.config.http_port
         async with self._slots:
             reply = await ask(question, address, port, self._tls if secure else None, self.budget)
+        if reply.chain:
+            self.chains.setdefault(address, reply.chain)
         self.budget.finish("http")
         return reply
 

@@ -38,6 +38,17 @@ class Names:
     refused: tuple[str, ...]
 
 
+async def look_up_addresses(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
+    """Ask the public resolvers where recipients are led, and nothing else."""
+    answers = await _as_recipients(request.host, lookup)
+    ours: list[list[str]] = []
+    if config.refused_networks:
+        names = (request.base_domain, request.target)
+        ours = await together(lookup.addresses(name) for name in names)
+    own = tuple(dict.fromkeys(each for found in ours for each in found))
+    return _names(request.host, answers, (), own, config)
+
+
 async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
     """Ask everything about a branded domain's names."""
     host = request.host
@@ -60,11 +71,21 @@ async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -
         ]
     answers = list(dict.fromkeys(each for task in questions for each in task.result()))
     own = tuple(dict.fromkeys(each for task in ours for each in task.result()))
+    return _names(host, answers, walk.result(), own, config)
+
+
+def _names(
+    host: str,
+    answers: list[Answer],
+    chain: tuple[Hop, ...],
+    own: tuple[str, ...],
+    config: ProberConfig,
+) -> Names:
     found = _addresses(host, answers)
     allowed = [each for each in found if is_allowed(each, config, own)]
     return Names(
         answers=tuple(answers),
-        chain=walk.result(),
+        chain=chain,
         own=own,
         addresses=_some(allowed),
         refused=_some([each for each in found if each not in allowed]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import math
 import secrets
 import time
@@ -57,6 +58,34 @@ class KeySigner:
         return find_echo(headers, body, nonce=nonce, key=self.key)
 
 
+class Part(enum.Flag):
+    """What of a domain a run looks at; each costs time and requests.
+
+    Attributes:
+        ADDRESSES: Where recipients are led, as the public resolvers say it.
+        NAMES: All that DNS says; instead of ``ADDRESSES``.
+        PORTS: A connection to each port of every address.
+        VERSIONS: A handshake in every version of TLS.
+        ECHO: A request to every address.
+        REDIRECT: One redirect.
+        REPEATS: What caches and bot defences change: the same asked twice, at once, and as
+            other clients ask; instead of ``REDIRECT``.
+        REST: Every other request.
+    """
+
+    ADDRESSES = enum.auto()
+    NAMES = enum.auto()
+    PORTS = enum.auto()
+    VERSIONS = enum.auto()
+    ECHO = enum.auto()
+    REDIRECT = enum.auto()
+    REPEATS = enum.auto()
+    REST = enum.auto()
+
+
+EVERYTHING: Final = Part.NAMES | Part.PORTS | Part.VERSIONS | Part.ECHO | Part.REPEATS | Part.REST
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
     """What to look at. What is only handed on to the observation keeps its meaning there.
@@ -68,6 +97,9 @@ class ProbeRequest:
         base_domain: Ours.
         route: ``cdn``, ``proxy``, ``acme``, ``uploaded``, or empty.
         signer: Makes nonces and reads what comes back.
+        parts: What is looked at.
+        addresses: Where the host was found to lead by an earlier run, and may be connected to:
+            taken where ``parts`` does not ask DNS.
         app_files: Names under ``/.well-known/`` that are set up for the domain.
         caa_identities: Handed on.
         caa_accounts: Handed on.
@@ -83,6 +115,8 @@ class ProbeRequest:
     base_domain: str
     route: str
     signer: Signer
+    parts: Part = EVERYTHING
+    addresses: tuple[str, ...] = ()
     app_files: tuple[str, ...] = ()
     caa_identities: tuple[str, ...] = ()
     caa_accounts: tuple[str, ...] = ()

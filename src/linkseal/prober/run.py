@@ -6,13 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 
 from linkseal.config.sections import ProberConfig
-from linkseal.domains.observation import Observation, Tried
+from linkseal.domains.observation import Handshake, Observation, Tried
 from linkseal.prober.addresses import egress_addresses
-from linkseal.prober.connect import VERSIONS, shake_hands, try_port
+from linkseal.prober.connect import BROWSER, VERSIONS, shake_hands, try_port
 from linkseal.prober.exchanges import Exchanges
 from linkseal.prober.lookup import Lookup, together
-from linkseal.prober.names import look_up
-from linkseal.prober.request import RUN_SECONDS, Budget, OnProgress, ProbeRequest
+from linkseal.prober.names import Names, look_up, look_up_addresses
+from linkseal.prober.request import RUN_SECONDS, Budget, OnProgress, Part, ProbeRequest
 
 _DNS_SECONDS = 20.0
 _NOT_ASKED = "not a public address, not asked"
@@ -42,24 +42,28 @@ async def probe(
         seconds: For everything; what is not done by then is recorded as ``timeout``.
     """
     at = datetime.now(UTC)
+    parts = request.parts
     budget = Budget(config.timeout, on_progress, seconds)
     # What DNS withholds must not take the time of the rest.
     lookup = Lookup(config, Budget(config.timeout, on_progress, min(seconds, _DNS_SECONDS)))
     try:
-        names = await look_up(request, config, lookup)
+        names = await _find(request, config, lookup)
     finally:
         await lookup.close()
     ports = {80: config.http_port, 443: config.https_port}
-    tried = await together(
-        try_port(address, port, usual, budget)
-        for address in names.addresses
-        for usual, port in ports.items()
-    )
-    open_at = {
-        usual: [each.address for each in tried if each.port == usual and not each.error]
-        for usual in ports
-    }
     exchanges = Exchanges(request, config, budget)
+    if Part.PORTS in parts:
+        tried = await together(
+            try_port(address, port, usual, budget)
+            for address in names.addresses
+            for usual, port in ports.items()
+        )
+        open_at = {
+            usual: [each.address for each in tried if each.port == usual and not each.error]
+            for usual in ports
+        }
+    else:
+        tried, open_at = [], {80: [], 443: list(names.addresses)}
     async with asyncio.TaskGroup() as group:
         shakes = [
             group.create_task(
@@ -67,9 +71,19 @@ async def probe(
             )
             for address in open_at[443]
             for version in VERSIONS
+            if Part.VERSIONS in parts
         ]
-        group.create_task(exchanges.run(open_at[443], open_at[80]))
+        if Part.ECHO in parts:
+            group.create_task(exchanges.run(open_at[443], open_at[80]))
         files = group.create_task(exchanges.app_files(open_at[443]))
+    handshakes = [each.result() for each in shakes]
+    if Part.ECHO in parts and Part.VERSIONS not in parts:
+        found = await together(
+            _reach(address, exchanges, budget, tried=Part.PORTS in parts)
+            for address in open_at[443]
+        )
+        tried += [each for each, _ in found if each is not None]
+        handshakes += [each for _, each in found if each is not None]
     refused = [Tried(each, usual, _NOT_ASKED) for each in names.refused for usual in ports]
     return Observation(
         host=request.host,
@@ -83,7 +97,7 @@ async def probe(
         dns=names.answers,
         chain=names.chain,
         reached=(*tried, *refused),
-        handshakes=tuple(each.result() for each in shakes),
+        handshakes=tuple(handshakes),
         exchanges=tuple(exchanges.done),
         app_files=files.result(),
         caa_identities=request.caa_identities,
@@ -93,3 +107,25 @@ async def probe(
         certificate_problem=request.certificate_problem,
         waiting=request.waiting,
     )
+
+
+async def _find(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
+    if Part.NAMES in request.parts:
+        return await look_up(request, config, lookup)
+    if Part.ADDRESSES in request.parts or not request.addresses:
+        return await look_up_addresses(request, config, lookup)
+    return Names((), (), (), request.addresses, ())
+
+
+async def _reach(
+    address: str, exchanges: Exchanges, budget: Budget, *, tried: bool
+) -> tuple[Tried | None, Handshake | None]:
+    """Return how an address was reached by its first request, or else why it cannot be."""
+    chain = exchanges.chains.get(address)
+    if chain is not None:
+        return None if tried else Tried(address, 443), Handshake(address, BROWSER, chain=chain)
+    port = exchanges.config.https_port
+    found = None if tried else await try_port(address, port, 443, budget)
+    if found is not None and found.error:
+        return found, None
+    return found, await shake_hands(address, port, exchanges.request.host, BROWSER, budget)
