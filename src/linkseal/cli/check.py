@@ -83,6 +83,7 @@ def _request(settings: Config, opened: Store, domain: Domain) -> ProbeRequest:
         base_domain=settings.base_domain,
         route=domain.route.value if domain.route else "",
         signer=KeySigner(domain.host, key),
+        app_files=opened.app_links.served_on(domain),
         certificate_state=state,
         certificate_problem=problem,
         waiting=waiting,

@@ -12,6 +12,7 @@ from linkseal.domains.app_links import AppFile, AppFileKind, serves
 from linkseal.domains.base import DomainState
 from linkseal.store.certificates import bump
 from linkseal.store.database import Database
+from linkseal.store.domain_values import Domain
 from linkseal.store.schema import app_links, domains
 from linkseal.store.times import from_ms, to_ms
 
@@ -81,6 +82,12 @@ class AppLinks:
                 )
                 for row in connection.execute(query)
             ]
+
+    def served_on(self, domain: Domain) -> tuple[str, ...]:
+        """Return the names under ``/.well-known/`` of the files that a domain serves now."""
+        if not serves(domain.state):
+            return ()
+        return tuple(each.kind.file_name for each in self.of(domain.host))
 
     def served(self) -> dict[str, dict[AppFileKind, bytes]]:
         """Return what the edge serves: by host, content by kind."""

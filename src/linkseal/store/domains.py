@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from linkseal.domains.app_links import serves
 from linkseal.domains.base import DomainState
 from linkseal.domains.lifecycle import (
     Action,
@@ -22,7 +23,13 @@ from linkseal.store.certificates import bump
 from linkseal.store.database import Database
 from linkseal.store.domain_rows import domain_of, optional_from_ms, transition_of
 from linkseal.store.domain_values import Domain, Transition
-from linkseal.store.schema import customers, domain_history, domain_targets, domains
+from linkseal.store.schema import (
+    app_links,
+    customers,
+    domain_history,
+    domain_targets,
+    domains,
+)
 from linkseal.store.times import to_ms
 
 # What a look at a domain found is of the claim and the route it was made for.
@@ -211,6 +218,10 @@ class Domains:
                 changes["dns_valid"] = after is DomainState.DNS_VALID
         _set(connection, row.host, **changes)
         _note(connection, row.host, step, before, after, now)
+        if serves(before) is not serves(after):
+            files = sa.select(app_links.c.file).where(app_links.c.host == row.host)
+            if connection.scalar(files.limit(1)) is not None:
+                bump(connection)  # The edge serves them in some states only.
 
     def set_cdn(self, host: str, cdn: str, own_networks: Sequence[str] = ()) -> None:
         """Enrol a domain with a CDN's profile, by its id; empty for none.
