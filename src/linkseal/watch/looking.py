@@ -1,0 +1,121 @@
+"""A look at a domain, as a person asks for it and as the watch does: one way for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from linkseal.certificates.held import standing
+from linkseal.config import Config
+from linkseal.domains.base import DomainState
+from linkseal.domains.checks import Report, Result
+from linkseal.domains.lifecycle import Action, Step
+from linkseal.errors import StoreError
+from linkseal.prober import EVERYTHING, KeySigner, Part, ProbeRequest
+from linkseal.store import CertificateName, Domain, Store
+
+
+def make_request(
+    config: Config,
+    store: Store,
+    domain: Domain,
+    key: bytes,
+    *,
+    parts: Part = EVERYTHING,
+    addresses: tuple[str, ...] = (),
+) -> ProbeRequest:
+    """Return what the prober is asked of a domain.
+
+    Args:
+        config: The service's.
+        store: Asked only for a look that takes in everything.
+        domain: Which.
+        key: The probe key.
+        parts: What is looked at.
+        addresses: Where it was found to lead before; see :class:`ProbeRequest`.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
+    state = problem = waiting = ""
+    app_files: tuple[str, ...] = ()
+    if Part.REST in parts:
+        app_files = store.app_links.served_on(domain)
+        held = _held(store, domain.host)
+        if held is not None:
+            stands = standing(held, store.certificates.of_name(held.name), datetime.now(UTC))
+            state, waiting = stands.state.value, held.waiting
+            problem = (held.problem or {}).get("detail", "")
+    return ProbeRequest(
+        host=domain.host,
+        target=domain.target,
+        ownership=domain.ownership,
+        base_domain=config.base_domain,
+        route=domain.route.value if domain.route else "",
+        signer=KeySigner(domain.host, key),
+        parts=parts,
+        addresses=addresses,
+        app_files=app_files,
+        certificate_state=state,
+        certificate_problem=problem,
+        waiting=waiting,
+    )
+
+
+def _held(store: Store, host: str) -> CertificateName | None:
+    try:
+        return store.certificates.name(host)
+    except StoreError as error:
+        if error.code == "certificate-missing":
+            return None
+        raise
+
+
+def keep_report(store: Store, domain: Domain, report: Report, now: datetime) -> bool:
+    """Keep the report of a whole look; return whether it was kept.
+
+    Args:
+        store: Where.
+        domain: As it was when the look began: the report of another claim is not kept.
+        report: Of every check.
+        now: Aware.
+    """
+    return store.domains.save_report(
+        domain.host,
+        as_stored(report),
+        target=domain.target,
+        route=domain.route,
+        blocks=bool(report.blocking),
+        now=now,
+    )
+
+
+def as_stored(report: Report) -> dict[str, Any]:
+    """Return a report as the store keeps it."""
+    return {"verdicts": msgspec.to_builtins(report.verdicts, enc_hook=_text)}
+
+
+def conclude(config: Config, store: Store, domain: Domain, report: Report, now: datetime) -> None:
+    """Keep the report that somebody asked for, and take the steps that follow from it."""
+    failed = [
+        verdict.message
+        for verdict in report.verdicts
+        if verdict.check.startswith("DNS-") and verdict.result is Result.FAIL
+    ]
+    keep_report(store, domain, report, now)
+    after = store.domains.apply_dns(
+        domain.host,
+        target=domain.target,
+        passed=not failed,
+        who="check",
+        now=now,
+        reasons=failed,
+    )
+    if config.auto_approve and after.state is DomainState.SSL_REQUESTED and not report.blocking:
+        store.domains.apply(domain.host, Step(Action.APPROVE, "auto-approve"), now)
+
+
+_text: Callable[[Any], Any] = str
