@@ -1,0 +1,128 @@
+"""Files of app links: on their domain alone, as phones and Apple's CDN ask for them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from linkseal.domains.app_links import KIND_OF_PATH, AppFileKind
+from linkseal.edge.snapshot import load_snapshot, save_snapshot
+from linkseal.seal import Kind
+from support.edge import SHARED, VAULT, Edge, files_in, read_reply, request, snapshot
+
+HOST, OTHER, TARGET = "links.acme.example", "links.other.example", "t-abc.ct.example.net"
+APPLE, ANDROID = AppFileKind
+CONTENT = {APPLE: b'\n{"applinks": "\xc3\xbc"}\r\n', ANDROID: b"[" + b"1," * 60_000 + b"1]"}
+PATHS = list(KIND_OF_PATH)
+
+
+@pytest.fixture
+def serving(edge: Edge, authority: trustme.CA, tmp_path: Path) -> Edge:
+    known = snapshot(files_in(tmp_path), authority, app_files={HOST: CONTENT})
+    save_snapshot(tmp_path / "edge.snapshot", known, VAULT)
+    deadline = time.monotonic() + 10
+    while edge.get(PATHS[0], HOST).status != 200:
+        assert time.monotonic() < deadline
+    return edge
+
+
+@pytest.mark.parametrize("tls", [None, HOST])
+def test_a_file_comes_as_it_was_given_in_the_clear_and_over_tls(
+    serving: Edge, tls: str | None
+) -> None:
+    for path in PATHS:
+        reply = serving.send(request(path, HOST), tls=tls)
+        assert (reply.status, reply.body) == (200, CONTENT[KIND_OF_PATH[path]])
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.headers["cache-control"] == "max-age=3600"
+        assert not {"location", "set-cookie", "x-robots-tag"} & reply.headers.keys()
+        assert serving.send(request(path + "?x=1", HOST, User_Agent=""), tls=tls).status == 200
+    assert serving.hits() == []
+
+
+def test_head_has_the_length_and_no_body(serving: Edge) -> None:
+    for path in PATHS:
+        connection = serving.connect()
+        connection.sendall(request(path, HOST, "HEAD") + request(path, HOST))
+        head, whole = read_reply(connection, head=True), read_reply(connection)
+        assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}
+        assert head.headers["content-length"] == str(len(whole.body))
+
+
+def test_who_has_it_is_told_that_it_is_the_same(serving: Edge) -> None:
+    tag = serving.get(PATHS[0], HOST).headers["etag"]
+    for form in ("{}", "W/{}", '"x", {}', '"x" , W/{},"y"', "*", ' "a,b",{} '):
+        connection = serving.connect()
+        asked = request(PATHS[0], HOST, If_None_Match=form.format(tag))
+        connection.sendall(asked + request("/robots.txt"))
+        same = read_reply(connection)
+        assert (same.status, same.body, same.headers["etag"]) == (304, b"", tag), form
+        assert same.headers["cache-control"] == "max-age=3600"
+        assert read_reply(connection).status == 200
+
+
+def test_who_has_another_gets_this_one(serving: Edge) -> None:
+    tag = serving.get(PATHS[0], HOST).headers["etag"].strip('"')
+    for form in ('"x"', "x{}", "{}x", "", '"*"', "\x80"):
+        reply = serving.get(PATHS[0], HOST, If_None_Match=form.format(tag))
+        assert (reply.status, reply.body) == (200, CONTENT[APPLE]), form
+    assert tag != serving.get("/.well-known/assetlinks.json", HOST).headers["etag"].strip('"')
+
+
+def test_other_hosts_and_paths_have_none(serving: Edge) -> None:
+    for path in PATHS:
+        for host in (OTHER, TARGET, SHARED):
+            assert serving.get(path, host).status == 404
+        assert serving.get(path, "www.example.net").status == 421
+        assert serving.send(request(f"http://{OTHER}{path}", HOST)).status == 404
+        for other in (f"{path}/", f"/x{path}", path.upper()):
+            assert serving.get(other, HOST).status == 404
+    assert serving.get("/assetlinks.json", HOST).status == 404
+    assert serving.get("/.well-known/", HOST).status == 404
+
+
+def test_where_none_is_set_there_is_none(edge: Edge) -> None:
+    for path in PATHS:
+        reply = edge.get(path, HOST)
+        assert (reply.status, reply.headers["cache-control"][:7]) == (404, "private")
+
+
+def test_a_link_that_apps_may_open_is_a_click_like_any(serving: Edge) -> None:
+    path = "/uni" + serving.token_path(link=5)
+    assert serving.get(path + "?utm=1", HOST).headers["location"] == "https://a.example/5"
+    assert serving.get(path, SHARED).status == 302
+    assert [(hit.host, hit.kind, hit.link) for hit in serving.hits()] == [
+        (HOST, 1, 5),
+        (SHARED, 1, 5),
+    ]
+    assert serving.get(path, OTHER).status == 404
+
+
+def test_only_clicks_have_such_a_path(edge: Edge) -> None:
+    token = edge.token_path().removeprefix("/c/")
+    pixel = edge.token_path(kind=Kind.OPEN)
+    for path in (
+        f"/uni{pixel}",
+        f"/uni/{token}",
+        f"/uni/uni/c/{token}",
+        f"/unix/c/{token}",
+        "/uni",
+    ):
+        assert edge.get(path).status == 404
+    assert edge.hits() == []
+
+
+def test_ten_thousand_domains_with_the_same_file_hold_it_once(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    files = {f"links.c{number}.example": {ANDROID: CONTENT[ANDROID]} for number in range(10_000)}
+    known = snapshot(files_in(tmp_path), authority, app_files=files)
+    path = tmp_path / "edge.snapshot"
+    save_snapshot(path, known, VAULT)
+    assert path.stat().st_size < 1_000_000
+    loaded = load_snapshot(path, VAULT)
+    assert loaded.app_files == files
+    assert len({id(each[ANDROID]) for each in loaded.app_files.values()}) == 1
