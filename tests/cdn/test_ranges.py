@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +9,11 @@ import pytest
 import trustme
 
 from linkseal.cdn.ranges import MOST_BYTES, Refreshed, refresh
-from linkseal.config import Address, CDNConfig, CDNSources, Config
-from linkseal.config.sections import ProberConfig
+from linkseal.config import Config
 from linkseal.domains.profiles import PROFILES
 from linkseal.errors import ConfigError, DomainError
 from linkseal.store import Store
-from linkseal.testing.dns_server import running_dns
-from support.publishing import CLOUDFLARE, GOOGLE, Published, publishing
+from support.publishing import CLOUDFLARE, Published
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 NAME = "_cloud-eoips.googleusercontent.com"
@@ -40,45 +37,6 @@ ALL = {
     },
     "google": {"34.96.0.0/20", "34.127.192.0/18"},
 }
-
-
-@pytest.fixture
-def ca() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def published(ca: trustme.CA) -> Iterator[Published]:
-    with publishing(ca) as found:
-        yield found
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path}/linkseal.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def config(tmp_path: Path, ca: trustme.CA, published: Published) -> Iterator[Config]:
-    root = tmp_path / "root.pem"
-    ca.cert_pem.write_to_path(root)
-    zone = [f'_cloud-eoips TXT "{GOOGLE}"']
-    with running_dns({"googleusercontent.com": zone}) as dns:
-        yield Config(
-            cdn=CDNConfig(
-                ca_file=root,
-                timeout=2,
-                sources=CDNSources(
-                    cloudflare=published.url("cloudflare"),
-                    fastly=published.url("fastly"),
-                    cloudfront=published.url("cloudfront"),
-                    keycdn=published.url("keycdn"),
-                    bunny=(published.url("bunny4"), published.url("bunny6")),
-                ),
-            ),
-            prober=ProberConfig(resolvers=(Address(dns.host, dns.port),)),
-        )
 
 
 def failed(done: list[Refreshed]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from linkseal.domains.profiles import PROFILES
 from linkseal.store.certificates import bump
 from linkseal.store.database import Database
-from linkseal.store.schema import cdn_ranges
+from linkseal.store.schema import cdn_ranges, domains
 from linkseal.store.times import from_ms, to_ms
 
 
@@ -48,6 +48,12 @@ class CDNRanges:
     def networks(self) -> dict[str, tuple[str, ...]]:
         """Return the networks of every copy, by the profile's id."""
         return {cdn: each.networks for cdn, each in self.all().items()}
+
+    def enrolled(self) -> set[str]:
+        """Return the ids of the profiles that domains are enrolled with."""
+        query = sa.select(domains.c.cdn).distinct().where(domains.c.cdn != "")
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
 
     def put(self, cdn: str, networks: Sequence[str], source: str, now: datetime) -> bool:
         """Keep a copy in place of the last.

@@ -15,7 +15,7 @@ MOST_PUBLISHED: Final = 20_000
 _OWN_WIDEST: Final = {4: 16, 6: 32}
 _PUBLISHED_WIDEST: Final = {4: 8, 6: 20}
 # IANA's special-purpose registries: what no public peer has. Networks of documentation (RFC
-# 5737, RFC 3849) are left out: nobody connects from them, and examples are written with them.
+# 5737, 3849, 9637) are left out: nobody connects from them, and examples are written with them.
 _NOT_PUBLIC: Final = tuple(
     ip_network(each)
     for each in (
@@ -30,11 +30,11 @@ _NOT_PUBLIC: Final = tuple(
         "192.168.0.0/16",
         "198.18.0.0/15",
         "224.0.0.0/3",
-        # All but 2000::/3 (RFC 4291 §2.4), and of that Teredo and 6to4.
+        # All but 2000::/3 (RFC 4291 §2.4); of that protocol assignments, as Teredo, and 6to4.
         "::/3",
         "4000::/2",
         "8000::/1",
-        "2001::/32",
+        "2001::/23",
         "2002::/16",
     )
 )

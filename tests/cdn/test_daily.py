@@ -1,0 +1,71 @@
+"""What domains are enrolled with is fetched daily, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from linkseal.cdn.daily import DailyRefresh
+from linkseal.config import Config
+from linkseal.store import Store
+from support.publishing import Published
+
+BEGAN = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def enrol(store: Store, *cdns: str) -> None:
+    customer = store.customers.add("acme")
+    for number, cdn in enumerate(cdns):
+        host = f"links{number}.acme.example"
+        store.domains.claim(
+            host,
+            customer_id=customer.id,
+            target=f"t{number}.ct.example",
+            ownership=f"o{number}",
+            delegation=f"d{number}.ct.example",
+            who="test",
+            now=BEGAN,
+        )
+        store.domains.set_cdn(host, cdn)
+
+
+def test_only_cdns_in_use_are_fetched_daily_and_not_at_the_start(
+    config: Config, store: Store, published: Published
+) -> None:
+    enrol(store, "bunny", "bunny", "proxy", "")
+    daily = DailyRefresh(config, store, began=BEGAN, jitter=0.5)
+    assert daily.look(BEGAN) == []
+    fetched = BEGAN + HOUR / 2
+    (bunny,) = daily.look(fetched)
+    assert (bunny.cdn, bunny.added) == ("bunny", 4)
+    assert daily.look(fetched + 24 * HOUR) == []
+    # A restart does not fetch again either.
+    again = DailyRefresh(config, store, began=fetched + HOUR, jitter=0.5)
+    assert again.look(fetched + 2 * HOUR) == []
+    assert published.asked == ["/bunny4", "/bunny6"]
+    (bunny,) = again.look(fetched + 24.5 * HOUR)
+    assert (bunny.cdn, bunny.added, bunny.removed) == ("bunny", 0, 0)
+
+
+def test_what_failed_is_tried_again_in_an_hour_and_the_last_copy_stays(
+    config: Config, store: Store, published: Published
+) -> None:
+    enrol(store, "bunny")
+    daily = DailyRefresh(config, store, began=BEGAN, jitter=0.0)
+    assert len(daily.look(BEGAN)) == 1
+    published.status = 503
+    tomorrow = BEGAN + 24 * HOUR
+    for at, tries in ((tomorrow, 1), (tomorrow + HOUR / 2, 0), (tomorrow + HOUR, 1)):
+        assert len(daily.look(at)) == tries
+    assert len(store.cdn_ranges.networks()["bunny"]) == 4
+    published.status = 200
+    (bunny,) = daily.look(tomorrow + 2 * HOUR)
+    assert bunny.error is None
+    assert daily.look(tomorrow + 3 * HOUR) == []
+
+
+def test_it_can_be_switched_off(config: Config, store: Store, published: Published) -> None:
+    enrol(store, "bunny")
+    off = config.model_copy(update={"cdn": config.cdn.model_copy(update={"refresh": False})})
+    assert DailyRefresh(off, store, began=BEGAN, jitter=0.0).look(BEGAN + 99 * HOUR) == []
+    assert published.asked == []
