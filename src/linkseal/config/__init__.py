@@ -27,6 +27,7 @@ from linkseal.config.sections import (
     SMTPConfig,
     StoreConfig,
     TLSConfig,
+    WatchConfig,
 )
 from linkseal.config.settings import ENV_PREFIX, Config
 
@@ -53,6 +54,7 @@ __all__ = [
     "Section",
     "StoreConfig",
     "TLSConfig",
+    "WatchConfig",
     "describe_keys",
     "load",
 ]

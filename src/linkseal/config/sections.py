@@ -249,6 +249,40 @@ class CDNConfig(Section):
     sources: CDNSources = Field(CDNSources(), description=CDNSources.__doc__)
 
 
+class WatchConfig(Section):
+    """The watch over live branded domains."""
+
+    enabled: bool = Field(True, description="Whether `linkseal up` watches live branded domains.")
+    interval: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds between two looks at a domain, where checks are due each minute; "
+        "those due less often keep their proportion to it.",
+    )
+    retry: float = Field(
+        20.0, gt=0, description="Seconds after which a look that failed is made again."
+    )
+    failures: int = Field(
+        3, ge=1, description="Failed looks in a row after which links leave a domain."
+    )
+    recoveries: int = Field(2, ge=1, description="Good looks in a row after which they come back.")
+    references: tuple[AddressField, ...] = Field(
+        (),
+        description="Addresses outside that always take connections, as 192.0.2.1:443; while "
+        "none does, the fault is here, and no domain is blamed. Empty: the shared domain is "
+        "asked, and if every domain fails at once, none is blamed.",
+    )
+    parallel: int = Field(200, ge=1, le=2000, description="Looks under way at a time.")
+    per_second: float = Field(250.0, gt=0, description="Most looks begun in a second.")
+
+    @model_validator(mode="after")
+    def _numeric(self) -> WatchConfig:
+        for reference in self.references:
+            # A name would have to be resolved first, which is part of what is tried.
+            ip_address(reference.host)
+        return self
+
+
 class JournalConfig(Section):
     """The durable log the edge writes before it answers."""
 

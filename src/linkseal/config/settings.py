@@ -25,6 +25,7 @@ from linkseal.config.sections import (
     SMTPConfig,
     StoreConfig,
     TLSConfig,
+    WatchConfig,
 )
 
 ENV_PREFIX = "LINKSEAL_"
@@ -74,6 +75,7 @@ class Config(BaseSettings):
     acme: ACMEConfig = Field(ACMEConfig(), description=ACMEConfig.__doc__)
     prober: ProberConfig = Field(ProberConfig(), description=ProberConfig.__doc__)
     cdn: CDNConfig = Field(CDNConfig(), description=CDNConfig.__doc__)
+    watch: WatchConfig = Field(WatchConfig(), description=WatchConfig.__doc__)
     journal: JournalConfig = Field(JournalConfig(), description=JournalConfig.__doc__)
     store: StoreConfig = Field(StoreConfig(), description=StoreConfig.__doc__)
     smtp: SMTPConfig = Field(SMTPConfig(), description=SMTPConfig.__doc__)

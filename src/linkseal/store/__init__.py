@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from linkseal.store.acme import ACME
+from linkseal.store.alerts import Alert, AlertKind, Alerts, AlertSeverity
 from linkseal.store.app_links import AppLinks, StoredAppFile
 from linkseal.store.cdn_ranges import CDNRanges, FetchedRanges
 from linkseal.store.certificates import Certificates
@@ -32,6 +33,7 @@ from linkseal.store.values import (
     Position,
     StoredCertificate,
 )
+from linkseal.store.watching import Look, Watching
 
 
 class Store:
@@ -47,6 +49,8 @@ class Store:
         domains: Branded domains: whose they are, and where they are in their life.
         cdn_ranges: The networks CDNs publish, as fetched.
         app_links: The files by which phones' apps open links of branded domains.
+        watching: What the watch reads of all domains, and its last look at each.
+        alerts: What an operator is to be told of.
         acme: Accounts, and the challenges that are open.
     """
 
@@ -59,6 +63,8 @@ class Store:
         self.domains = Domains(database)
         self.cdn_ranges = CDNRanges(database)
         self.app_links = AppLinks(database)
+        self.watching = Watching(database)
+        self.alerts = Alerts(database)
         self.acme = ACME(database)
 
     @classmethod
@@ -96,6 +102,9 @@ class Store:
 
 
 __all__ = [
+    "Alert",
+    "AlertKind",
+    "AlertSeverity",
     "CertificateName",
     "CertificateRoute",
     "CertificateStatus",
@@ -106,6 +115,7 @@ __all__ = [
     "EventFilter",
     "FetchedRanges",
     "HistoryEntry",
+    "Look",
     "Message",
     "MessageState",
     "NameKind",

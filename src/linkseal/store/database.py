@@ -109,6 +109,14 @@ class Database:
         inserted = sa.select(sa.func.count()).select_from(table).where(table.c.seq > before)
         return connection.scalar(inserted) or 0
 
+    def put(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, each in place of the one that has its primary key, if there is one."""
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        keys = [each.name for each in table.primary_key]
+        query = insert(table)
+        changes = {name: query.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(query.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

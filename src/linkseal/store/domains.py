@@ -19,6 +19,7 @@ from linkseal.domains.lifecycle import (
     refuse_approval,
 )
 from linkseal.errors import StoreError
+from linkseal.store.alerts import alert_of_step
 from linkseal.store.certificates import bump
 from linkseal.store.database import Database
 from linkseal.store.domain_rows import domain_of, optional_from_ms, transition_of
@@ -33,9 +34,9 @@ from linkseal.store.schema import (
 from linkseal.store.times import to_ms
 
 # What a look at a domain found is of the claim and the route it was made for.
+_UNBROKEN: dict[str, Any] = {"failures": 0, "failing_since_ms": None}
 _UNSEEN: dict[str, Any] = {
-    "failures": 0,
-    "failing_since_ms": None,
+    **_UNBROKEN,
     "report": sa.null(),
     "report_at_ms": None,
     "report_blocks": False,
@@ -205,19 +206,24 @@ class Domains:
             case Action.APPROVE:
                 report_at = optional_from_ms(row.report_at_ms)
                 refuse_approval(report_at=report_at, blocking=row.report_blocks, now=now)
-                changes |= {"failures": 0, "failing_since_ms": None}
+                changes |= _UNBROKEN
             case Action.REQUEST_SSL if step.route is not None:
                 changes["route"] = step.route.value
                 if step.route.value != row.route:
                     changes |= _UNSEEN
             case Action.RELEASE:
                 changes |= {"is_default": False, "dns_valid": False}
-            case Action.DEGRADE | Action.RECOVER | Action.REJECT:
+            case Action.DEGRADE | Action.REJECT:
                 pass
+            case Action.RECOVER:
+                changes |= _UNBROKEN
             case _:
                 changes["dns_valid"] = after is DomainState.DNS_VALID
+                if step.action is Action.DNS_PASSED:
+                    changes |= _UNBROKEN
         _set(connection, row.host, **changes)
         _note(connection, row.host, step, before, after, now)
+        alert_of_step(connection, row.host, step.action, step.who, step.reasons, now)
         if serves(before) is not serves(after):
             files = sa.select(app_links.c.file).where(app_links.c.host == row.host)
             if connection.scalar(files.limit(1)) is not None:

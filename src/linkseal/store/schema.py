@@ -247,6 +247,37 @@ domain_history = Table(
     sqlite_autoincrement=True,
 )
 
+# The watch's last look at a domain, written now and then: to be shown, and nothing rests on it.
+domain_looks = Table(
+    "domain_looks",
+    metadata,
+    Column("host", String(253), ForeignKey("domains.host"), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("every_seconds", BigInteger, nullable=False),
+    Column("problems", JSON, nullable=False),
+    Column("good", Integer, nullable=False),
+    # Of the certificate that recipients are shown, where it is not ours to renew.
+    Column("ends_at_ms", BigInteger),
+)
+
+# What an operator is to be told of, in the order it happened; webhooks read on by seq. The
+# host is empty where it is of the watch itself.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("host", String(253), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("detail", JSON, nullable=False),
+    # What is told once only has a key of its own; NULL for the rest.
+    Column("once", String(128), unique=True),
+    Index(None, "host", "seq"),
+    sqlite_autoincrement=True,
+)
+
 # Files by which apps claim links of a domain, as they are served.
 app_links = Table(
     "app_links",
