@@ -12,6 +12,7 @@ from linkseal.errors import ServiceError
 from linkseal.testing.acme_directory import AcmeDirectory
 from linkseal.testing.pebble import Pebble, find_pebble
 from support.acme import Authority, PatientNetwork
+from support.stand_ins import Claimed, claimed
 
 
 @pytest.fixture
@@ -78,3 +79,10 @@ def authority(request: pytest.FixtureRequest) -> Authority:
             theirs.set_txt(where, value)
 
     return Authority(theirs.url, str(theirs.ca_file), theirs.root_pem, publish, PatientNetwork)
+
+
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Claimed]:
+    """A customer's claimed domain on a running service, before which stand-ins can stand."""
+    with claimed(tmp_path_factory.mktemp("service")) as found:
+        yield found

@@ -60,6 +60,20 @@ class DNSServer:
     faults: dict[str, Fault] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
+    def publish(self, origin: str, lines: Sequence[str]) -> None:
+        """Serve a zone, in place of the one of that name.
+
+        Args:
+            origin: Its name.
+            lines: As in a zone file. It gets an SOA, and without an NS line of its own ``NS ns``
+                with this server's address.
+        """
+        text = ["$TTL 60", "@ SOA ns hostmaster 1 3600 600 86400 60", *lines]
+        if not any(" NS " in f" {line} " for line in lines):
+            text += ["@ NS ns", f"ns A {self.host}"]
+        zone = dns.zone.from_text("\n".join(text), origin=f"{origin}.", relativize=False)
+        self.zones[dns.name.from_text(origin)] = zone
+
     def answer(self, wire: bytes, *, tcp: bool) -> bytes | None:
         """Return the answer to a question as bytes; ``None`` for silence."""
         query = dns.message.from_wire(wire)
@@ -126,8 +140,7 @@ def running_dns(
     """Serve zones until the block ends.
 
     Args:
-        zones: Lines as in a zone file, by zone; each gets an SOA, and without an NS line of its
-            own ``NS ns`` with this server's address.
+        zones: Lines as in a zone file, by zone, as :meth:`DNSServer.publish` takes them.
         faults: By name.
         host: Where to listen.
         port: 0 is a free one.
@@ -135,11 +148,7 @@ def running_dns(
     port = port or free_port(host)
     server = DNSServer(host, port, {}, dict(faults or {}))
     for origin, lines in zones.items():
-        text = ["$TTL 60", "@ SOA ns hostmaster 1 3600 600 86400 60", *lines]
-        if not any(" NS " in f" {line} " for line in lines):
-            text += ["@ NS ns", f"ns A {host}"]
-        zone = dns.zone.from_text("\n".join(text), origin=f"{origin}.", relativize=False)
-        server.zones[dns.name.from_text(origin)] = zone
+        server.publish(origin, lines)
 
     class UDP(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -1,0 +1,206 @@
+"""A stand-in for Cloudflare: HAProxy, with stunnel for Full (strict), nginx for obfuscation.
+
+As Cloudflare does: SNI and Host are the visitor's, the client's address is told in a field of
+its own whatever the visitor wrote into it, and the leg to us follows the visitor's scheme.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+
+from linkseal.config import Address
+from linkseal.testing.lab.site import Site, haproxy, nginx, running, stunnel_program
+
+
+class Mode(enum.StrEnum):
+    """How the origin is spoken to, by the names of Cloudflare's API."""
+
+    FLEXIBLE = "flexible"
+    FULL = "full"
+    STRICT = "strict"
+
+
+_CONFIG = """\
+global
+    nbthread 1
+    maxconn 512
+
+defaults
+    mode http
+    retries 0
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+
+cache everything
+    total-max-size 4
+    max-age 7200
+
+frontend visitors
+    bind {http}
+    bind {https} ssl crt {certificate} alpn h2,http/1.1
+    http-request set-header CF-Connecting-IP %[src]
+    http-request set-header CF-Ray {ray}
+    http-request set-header CF-Visitor '{{"scheme":"https"}}' if {{ ssl_fc }}
+    http-request set-header CF-Visitor '{{"scheme":"http"}}' unless {{ ssl_fc }}
+    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+    http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
+    http-request add-header X-Forwarded-For %[src]
+    http-request add-header CDN-Loop cloudflare
+{rules}
+    http-after-response set-header Server cloudflare
+    http-after-response set-header CF-Ray {ray}
+    http-after-response set-header CF-Cache-Status DYNAMIC
+{after}
+    use_backend {secure_first} if {{ ssl_fc }}
+    default_backend {plain_first}
+{changing}
+backend origin_https
+    source {source}
+    server origin {secure}
+
+backend origin_http
+    source {source}
+    server origin {edge_http}
+"""
+_RAY = "8f2a1b3c4d5e6f70-AMS"
+_ALWAYS_HTTPS = "    http-request redirect scheme https code 301 unless { ssl_fc }\n"
+_CHALLENGE = """\
+    http-request return status 403 content-type text/html hdr cf-mitigated challenge \
+string "<script src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1'></script>" \
+unless { req.hdr(User-Agent) -m sub Mozilla }
+"""
+# HAProxy stores what it may, so the origin's rule is put aside, and back on the way out.
+_CACHE = """\
+    http-request cache-use everything
+    http-response set-header X-Rule %[res.hdr(Cache-Control)]
+    http-response set-header Cache-Control max-age=7200
+    http-response cache-store everything
+"""
+_CACHED = """\
+    http-after-response set-header CF-Cache-Status HIT if { res.cache_hit }
+    http-after-response set-header CF-Cache-Status MISS unless { res.cache_hit }
+    http-after-response set-header Cache-Control %[res.hdr(X-Rule)] if { res.hdr(X-Rule) -m found }
+    http-after-response del-header X-Rule
+"""
+# Around by nginx, which changes the body, and back.
+_CHANGING = """
+backend changing
+    server nginx 127.0.0.1:{port}
+
+frontend changed
+    bind 127.0.0.1:{inner}
+    use_backend origin_https if {{ req.hdr(X-Forwarded-Proto) https }}
+    default_backend origin_http
+"""
+_OBFUSCATION = """\
+    server {{
+        listen 127.0.0.1:{port};
+        large_client_header_buffers 4 16k;
+        location / {{
+            proxy_pass http://127.0.0.1:{inner};
+            proxy_http_version 1.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header Connection "";
+            proxy_set_header Accept-Encoding "";
+            sub_filter_once off;
+            sub_filter 'href="mailto:' 'href="/cdn-cgi/l/email-protection#';
+            sub_filter '</html>' '<script data-cfasync="false" \
+src="/cdn-cgi/scripts/5c5dd728/cloudflare-static/email-decode.min.js"></script></html>';
+        }}
+    }}
+"""
+_STRICT = """\
+foreground = yes
+pid =
+[origin]
+client = yes
+accept = 127.0.0.1:{port}
+connect = {edge}
+local = {source}
+sni = {host}
+verifyChain = yes
+checkHost = {name}
+CAfile = {roots}
+"""
+
+
+@contextlib.contextmanager
+def cloudflare(
+    site: Site,
+    mode: Mode = Mode.FULL,
+    *,
+    always_https: bool = False,
+    cache_everything: bool = False,
+    obfuscation: bool = False,
+    challenge: bool = False,
+) -> Iterator[None]:
+    """Stand in for Cloudflare until the block ends.
+
+    Args:
+        site: What it stands before.
+        mode: Of SSL.
+        always_https: Redirects http to https.
+        cache_everything: Stores what it can, whatever the origin says of it.
+        obfuscation: Replaces addresses of e-mail in HTML.
+        challenge: Challenges whoever does not look like a browser.
+
+    Raises:
+        ServiceError: A program of it is missing, or did not start.
+    """
+    with contextlib.ExitStack() as parts:
+        leg, around = f"{site.edge_https} ssl sni str({site.host}) verify none", ""
+        if mode is Mode.STRICT:
+            leg = parts.enter_context(strict_leg(site, site.roots, site.target))
+        if obfuscation:
+            ports = {"port": site.inner_port(), "inner": site.inner_port()}
+            around, ready = _CHANGING.format(**ports), Address("127.0.0.1", ports["port"])
+            parts.enter_context(nginx(site, _OBFUSCATION.format(**ports), ready))
+        rules = (always_https, _ALWAYS_HTTPS), (challenge, _CHALLENGE), (cache_everything, _CACHE)
+        config = _CONFIG.format(
+            http=site.http,
+            https=site.https,
+            certificate=site.certificate,
+            ray=_RAY,
+            rules="".join(text for wanted, text in rules if wanted),
+            after=_CACHED if cache_everything else "",
+            secure_first="changing" if around else "origin_https",
+            plain_first="changing" if around else "origin_http",
+            changing=around,
+            source=site.https.host,
+            secure=site.edge_http if mode is Mode.FLEXIBLE else leg,
+            edge_http=site.edge_http,
+        )
+        parts.enter_context(haproxy(site, config, site.https))
+        yield
+
+
+@contextlib.contextmanager
+def strict_leg(site: Site, roots: Path, name: str) -> Iterator[str]:
+    """Speak with us as Full (strict) does: SNI is the branded name, the certificate another's.
+
+    HAProxy checks the certificate against the SNI it sends whenever it sends one, so this leg
+    is stunnel's, which tells the two apart.
+
+    Args:
+        site: Whose origin.
+        roots: To verify our certificate with, a PEM file.
+        name: That the certificate must be for.
+    """
+    port = site.inner_port()
+    file = site.write(
+        "stunnel.conf",
+        _STRICT.format(
+            port=port,
+            edge=site.edge_https,
+            source=site.https.host,
+            host=site.host,
+            name=name,
+            roots=roots,
+        ),
+    )
+    with running(site, [stunnel_program(), str(file)], Address("127.0.0.1", port)):
+        yield f"127.0.0.1:{port}"
