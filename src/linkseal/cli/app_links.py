@@ -59,8 +59,7 @@ def set_files(
 
     Files that are made claim the links marked universal="true", and no others.
 
-    Example: [bold]linkseal domain app-links set links.acme.example
-    --apple-app ABCDE12345.com.acme.shop[/bold]
+    Example: [bold]linkseal domain app-links set links.acme.example --apple aasa.json[/bold]
     """
     files: list[AppFile] = []
     for kind, path, apps, make in (
