@@ -15,6 +15,7 @@ import trustme
 
 from linkseal.domains.echo import PROBE_PATH, REDIRECT, VARIANTS, find_echo
 from linkseal.domains.observation import Echo
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge import probe as room
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientKind, ClientRule
@@ -82,6 +83,17 @@ def test_an_echo_says_what_the_edge_saw(edge: Edge) -> None:
     assert echo.client == "203.0.113.7"
     assert (echo.serial, echo.node.split("-")[0]) == (1, "0")
     assert edge.hits() == []
+
+
+def test_a_nonce_is_answered_where_a_ca_looks_for_its_token(edge: Edge) -> None:
+    text = nonce()
+    target = f"{CHALLENGE_PATH}{text}"
+    echo = echo_of(edge.get(target, HOST), text)
+    assert (echo.target, echo.host) == (target, HOST)
+    assert edge.get(target, HOST).status == 404, "once is all it is good for"
+    assert edge.send(request(f"{CHALLENGE_PATH}{nonce()}", HOST, "POST")).status == 405
+    assert edge.get(f"{CHALLENGE_PATH}{nonce(key=b'x' * 32)}", HOST).status == 404
+    assert edge.get(f"{CHALLENGE_PATH}{nonce()}/echo", HOST).status == 404
 
 
 def test_over_tls_it_says_the_version_and_the_name_asked_for(edge: Edge) -> None:

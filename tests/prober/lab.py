@@ -192,22 +192,26 @@ async def look(
     customer: Sequence[str] = CUSTOMER,
     faults: Mapping[str, Fault] | None = None,
     second: Sequence[str] | None = None,
+    v6: Origin | None = None,
     seconds: float = 30.0,
     asking: ProbeRequest | None = None,
     **config: Any,
 ) -> Seen:
     """Probe a domain whose https is one origin and whose http is another, or the same.
 
-    ``second`` is the customer's zone as a second name server on 127.0.0.2 has it.
+    ``second`` is the customer's zone as a second name server on 127.0.0.2 has it; ``v6``
+    answers at ::1, on https and http.
     """
     context = tls or server_tls(certificate or authority.issue_cert(HOST))
     progress: list[Progress] = []
     with zones(customer, faults=faults) as dns:
         other = zones(second, host="127.0.0.2", port=dns.port) if second else None
-        async with (
-            serving(origin, context, "127.0.0.1") as https,
-            serving(plain or origin, None, "127.0.0.1") as http,
-        ):
+        async with contextlib.AsyncExitStack() as stack:
+            https = await stack.enter_async_context(serving(origin, context, "127.0.0.1"))
+            http = await stack.enter_async_context(serving(plain or origin, None, "127.0.0.1"))
+            if v6 is not None:
+                await stack.enter_async_context(serving(v6, context, "::1", https))
+                await stack.enter_async_context(serving(v6, None, "::1", http))
             known = settings(dns, **({"http_port": http, "https_port": https} | config))
             with other or contextlib.nullcontext():
                 observation = await probe(

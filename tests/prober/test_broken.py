@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from linkseal.domains.echo import REDIRECT
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.probe import Asked, Probes
 from linkseal.testing.dns_server import Fault
 from prober.lab import BASE, CUSTOMER, HOST, TARGET, Origin, assert_told, look, request, server_tls
@@ -26,6 +27,7 @@ AUTHORITY = trustme.CA()
 CNAME, OWNED = CUSTOMER
 NOW = datetime.now(UTC)
 SetUp = dict[str, Any]
+ACME: SetUp = {"asking": request(route="acme")}
 
 
 def cname(*records: str) -> SetUp:
@@ -145,11 +147,37 @@ async def late(_asked: Asked, ours: bytes) -> bytes:
     return ours
 
 
-def aaaa_dead() -> SetUp:
+async def late_in_front(asked: Asked, ours: bytes) -> bytes:
+    return await late(asked, ours) if asked.host == HOST else ours
+
+
+def not_there(asked: Asked, ours: bytes) -> bytes:
+    return answer_of("404 Not Found") if asked.path.startswith(CHALLENGE_PATH) else ours
+
+
+def home(asked: Asked, ours: bytes) -> bytes:
+    led = answer_of("301 Moved", "Location: https://www.acme.example/")
+    return led if asked.path.startswith(CHALLENGE_PATH) else ours
+
+
+def need_v6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
+
+
+def both_families() -> SetUp:
+    need_v6()
+    records = ["links A 127.0.0.1", "links AAAA ::1"]
+    hiding = Origin(
+        rewrite=lambda asked: replace(asked, came_by=replace(asked.came_by, peer="203.0.113.9"))
+    )
+    return {**cname(*records), "v6": hiding, "asking": request(route="")}
+
+
+def aaaa_dead() -> SetUp:
+    need_v6()
     records = ["links A 127.0.0.1", "links AAAA ::1"]
     return {**cname(*records), "asking": request(route="")}
 
@@ -245,6 +273,7 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "client-lost": lambda: arriving(
         lambda asked: replace(asked, came_by=replace(asked.came_by, peer="203.0.113.9"))
     ),
+    "client-lost-v6": both_families,
     "agent-rewritten": lambda: field(b"user-agent", b"Amazon CloudFront"),
     "head-blocked": lambda: answering(
         lambda asked: asked.method == "HEAD", answer_of("405 Method Not Allowed")
@@ -278,6 +307,10 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
         asking=request(app_files=("assetlinks.json",)),
     ),
     "slow": lambda: behaving(late),
+    "slow-proxy": lambda: behaving(late_in_front, asking=request(route="")),
+    "challenge-path-taken": lambda: ACME | {"plain": Origin(not_there)},
+    "challenge-path-home": lambda: ACME | {"plain": Origin(home)},
+    "challenge-port-closed": lambda: ACME | {"http_port": 1},
     "cdn-loop": lambda: arriving(
         lambda asked: replace(
             asked, headers=[*asked.headers, (b"CDN-Loop", b"cloudflare, cloudflare")]

@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from linkseal.domains.echo import REDIRECT
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.probe import Asked
 from linkseal.prober.client import MOST_BODY, MOST_HEAD, MOST_READ, Question, Reply, ask
 from linkseal.prober.exchanges import AGENTS, BROWSER, LONG, TARGETS
@@ -99,6 +100,24 @@ async def test_http_that_leads_to_https_is_fine_and_elsewhere_is_not() -> None:
     assert "HTTP-01" not in await verdicts(Origin(), plain=same)
     home = Origin(lambda _asked, _answer: redirect("https://www.acme.example/"))
     assert "redirects to https://www.acme.example/" in (await verdicts(Origin(), home))["HTTP-01"]
+
+
+async def test_the_challenge_path_is_followed_to_https_and_nowhere_else() -> None:
+    def led(asked: Asked, ours: bytes) -> bytes:
+        if not asked.path.startswith(CHALLENGE_PATH):
+            return ours
+        place = f"https://{HOST}{asked.target.decode()}"
+        return f"HTTP/1.1 301 Moved\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    plain = Origin(led)
+    seen = await look(Origin(), authority=AUTHORITY, plain=plain, asking=request(route="acme"))
+    first, second = seen.exchanges("acme")
+    assert (first.status, second.url) == (301, first.url.replace("http:", "https:"))
+    assert second.echo is not None
+    assert "ACM-01" not in seen.verdicts()
+    # The order uses DNS-01: the path is nobody's business.
+    delegated = request(route="acme", acme_delegation="k7.acme.ct.example.net")
+    assert (await look(Origin(), authority=AUTHORITY, asking=delegated)).exchanges("acme") == []
 
 
 async def test_a_bot_challenge_for_one_kind_of_visitor() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
 import trustme
 import uvloop
 from cryptography import x509
@@ -21,7 +22,9 @@ from prober.lab import HOST, request, settings, zones
 from support.edge import CLIENTS, PROBE_KEY, VAULT, files_in, snapshot
 
 
-async def through_edge(directory: Path, authority: trustme.CA, clients: object) -> Observation:
+async def through_edge(
+    directory: Path, authority: trustme.CA, clients: object, route: str
+) -> Observation:
     files = files_in(directory)
     known = snapshot(files, authority, clients=clients)
     save_snapshot(directory / "edge.snapshot", known, VAULT)
@@ -49,25 +52,32 @@ async def through_edge(directory: Path, authority: trustme.CA, clients: object) 
         stop = asyncio.Event()
         worker = asyncio.create_task(serve(setup, stop))
         try:
-            return await probe(request(signer=KeySigner(HOST, PROBE_KEY)), config)
+            asking = request(signer=KeySigner(HOST, PROBE_KEY), route=route)
+            return await probe(asking, config)
         finally:
             stop.set()
             await worker
 
 
-def run(directory: Path, authority: trustme.CA, clients: object) -> dict[str, str]:
+def run(
+    directory: Path, authority: trustme.CA, clients: object, route: str = "uploaded"
+) -> dict[str, str]:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        seen = runner.run(through_edge(directory, authority, clients))
+        seen = runner.run(through_edge(directory, authority, clients, route))
     roots = x509.load_pem_x509_certificates(authority.cert_pem.bytes())
     bad = {Result.WARN, Result.FAIL}
     report = judge(seen, roots=roots)
     assert {each.result for each in report.verdicts if each.check == "HTTP-02"} == {Result.PASS}
     assert all(each.echo for each in seen.exchanges)
+    results = {each.check: each.result for each in report.verdicts}
+    assert results["ACM-01"] is (Result.PASS if route == "acme" else Result.SKIPPED)
+    assert len(seen.direct_seconds) == (0 if route in {"acme", "uploaded"} else 5)
     return {each.check: each.message for each in report.verdicts if each.result in bad}
 
 
-def test_a_domain_of_ours_is_in_order(tmp_path: Path) -> None:
-    assert run(tmp_path, trustme.CA(), {}) == {}
+@pytest.mark.parametrize("route", ["uploaded", "acme", ""])
+def test_a_domain_of_ours_is_in_order(route: str, tmp_path: Path) -> None:
+    assert run(tmp_path, trustme.CA(), {}, route) == {}
 
 
 def test_an_edge_that_believes_anybody_is_found_out(tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ class AppFile(msgspec.Struct, frozen=True):
     content_type: str
     body: bytes
     error: str = ""
+    address: str = ""
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -176,6 +177,7 @@ class Observation(msgspec.Struct, frozen=True):
         reached: Every TCP connection tried.
         handshakes: Every TLS handshake.
         exchanges: Every HTTP exchange.
+        direct_seconds: How long our edge took to answer without anything in front of it.
         app_files: The well-known files that are set up for the domain.
         caa_identities: What our CAs call themselves in CAA records.
         caa_accounts: Our accounts at these CAs, as CAA records name one (RFC 8657 §3); empty
@@ -200,6 +202,7 @@ class Observation(msgspec.Struct, frozen=True):
     reached: tuple[Tried, ...] = ()
     handshakes: tuple[Handshake, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    direct_seconds: tuple[float, ...] = ()
     app_files: tuple[AppFile, ...] = ()
     caa_identities: tuple[str, ...] = ()
     caa_accounts: tuple[str, ...] = ()

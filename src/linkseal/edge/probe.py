@@ -1,7 +1,8 @@
 """The edge's side of a probe: a nonce is opened, and what was seen is said, signed.
 
-Asked for is ``/.well-known/ct-probe/<nonce>/<variant>``. Whoever has no valid nonce gets
-what any wrong path gets. An answer is no hit: nothing of it is recorded.
+Asked for is ``/.well-known/ct-probe/<nonce>/<variant>``, or the nonce where a CA looks for
+its token, to see that the CA would reach us: ``/.well-known/acme-challenge/<nonce>``. Whoever
+has no valid nonce gets what any wrong path gets. An answer is no hit: nothing is recorded.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from linkseal.domains.echo import (
     sign_echo,
 )
 from linkseal.domains.observation import Echo
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientRule, client_address
 from linkseal.edge.head import Fields
@@ -137,9 +139,14 @@ class Probes:
 
     def reply(self, asked: Asked) -> Reply | None:
         """Answer a probe; ``None`` for whatever is none, or may not be asked."""
-        if not self.key or not asked.path.startswith(PROBE_PATH):
+        if not self.key:
             return None
-        text, _, variant = asked.path.removeprefix(PROBE_PATH).partition("/")
+        if asked.path.startswith(PROBE_PATH):
+            text, _, variant = asked.path.removeprefix(PROBE_PATH).partition("/")
+        elif asked.path.startswith(CHALLENGE_PATH) and asked.method != "POST":
+            text, variant = asked.path.removeprefix(CHALLENGE_PATH), "echo"
+        else:
+            return None
         answer = _VARIANTS.get(variant)
         if answer is None or (asked.method == "POST" and variant != "echo"):
             return None

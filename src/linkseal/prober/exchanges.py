@@ -15,6 +15,7 @@ from typing import Any, Final
 from linkseal.config.sections import ProberConfig
 from linkseal.domains.echo import PROBE_PATH, REDIRECT
 from linkseal.domains.observation import AppFile, Exchange
+from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.prober.client import MOST_BODY, Question, Reply, ask
 from linkseal.prober.connect import client_context
 from linkseal.prober.request import Budget, Part, ProbeRequest
@@ -53,6 +54,8 @@ FORGERIES: Final = (
     ),
 )
 BURST: Final = 5
+DIRECT: Final = 5
+"""Requests straight to our edge, whose time is compared with that of the others."""
 _PARALLEL: Final = 8
 _LANGUAGE: Final = ("Accept-Language", "de-CH,de;q=0.8,en;q=0.5")
 _POSTED: Final = b"List-Unsubscribe=One-Click"  # RFC 8058 §3.1
@@ -90,6 +93,8 @@ class Exchanges:
         async with asyncio.TaskGroup() as group:
             for address in plain:
                 group.create_task(self._get(address, "echo", scheme="http"))
+                if self._uses_http_01():
+                    group.create_task(self._challenge(address))
             asked = [group.create_task(self._get(address, "echo")) for address in secure]
         # What gave no answer at all would cost its whole time once more with each request.
         answering = [each.address for task in asked for each in task.result() if each.status]
@@ -100,15 +105,37 @@ class Exchanges:
                     group.create_task(each)
 
     async def app_files(self, addresses: Sequence[str]) -> tuple[AppFile, ...]:
-        """Fetch the well-known files that are set up, from the first address."""
+        """Fetch the well-known files that are set up, from one address of each family."""
         found = []
         for name in self.request.app_files if Part.REST in self.request.parts else ():
             question = Question("GET", self.request.host, f"/.well-known/{name}")
-            reply = Reply(error="no address to ask")
-            if addresses:
-                reply = await self._ask(question, addresses[0], secure=True)
-            kind = reply.headers.get("content-type", "")
-            found.append(AppFile(name, reply.status, kind, reply.body, reply.error))
+            for address in _one_of_each_family(addresses) or [""]:
+                reply = Reply(error="no address to ask")
+                if address:
+                    reply = await self._ask(question, address, secure=True)
+                kind = reply.headers.get("content-type", "")
+                found.append(AppFile(name, reply.status, kind, reply.body, reply.error, address))
+        return tuple(found)
+
+    async def direct(self, addresses: Sequence[str]) -> tuple[float, ...]:
+        """Return the seconds our edge takes when nothing stands in front of it.
+
+        Args:
+            addresses: Of the domain's target.
+        """
+        request = self.request
+        found: list[float] = []
+        # On the other routes every request goes straight to our edge.
+        if Part.REST not in request.parts or request.route not in {"", "cdn", "proxy"}:
+            return ()
+        for address in _one_of_each_family(addresses)[:1]:
+            for _ in range(DIRECT):
+                nonce = request.signer.sign(1)
+                question = Question("GET", request.target, f"{PROBE_PATH}{nonce}/echo")
+                reply = await self._ask(question, address, secure=True)
+                if request.signer.read_echo(reply.headers, reply.body, nonce) is None:
+                    return ()
+                found.append(reply.seconds)
         return tuple(found)
 
     def _all(self, address: str) -> list[Coroutine[Any, Any, object]]:
@@ -145,6 +172,19 @@ class Exchanges:
             return []
         return [self._get(address, "echo", forged=each) for each in FORGERIES]
 
+    def _uses_http_01(self) -> bool:
+        request = self.request
+        http_01 = request.route == "acme" and not request.acme_delegation
+        return http_01 and Part.REST in request.parts
+
+    async def _challenge(self, address: str) -> None:
+        """Ask where a CA would look for its token; a redirect to https is followed, as by CAs."""
+        nonce = self.request.signer.sign(2)
+        path = f"{CHALLENGE_PATH}{nonce}"
+        said = await self._exchange(address, "acme", nonce, "", scheme="http", path=path)
+        if said.headers.get("location", "") == f"https://{self.request.host}{path}":
+            await self._exchange(address, "acme", nonce, "", path=path)
+
     async def _queries(self, address: str) -> None:
         """Ask one path with two queries, one after the other."""
         nonce = self.request.signer.sign(2)
@@ -179,9 +219,10 @@ class Exchanges:
         query: str = "",
         length: int = 0,
         forged: tuple[tuple[str, str], ...] = (),
+        path: str = "",
     ) -> Exchange:
         host = self.request.host
-        target = f"{PROBE_PATH}{nonce}/{variant}{query}"
+        target = path or f"{PROBE_PATH}{nonce}/{variant}{query}"
         if length:
             target += "?long="
             target += "x" * (length - len(f"{scheme}://{host}{target}"))

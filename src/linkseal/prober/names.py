@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +27,8 @@ class Names:
     Attributes:
         answers: Every answer.
         chain: The CNAME chain.
-        own: Addresses of the base domain.
+        own: Addresses of the base domain and of the target.
+        edge: Those of the target that may be connected to.
         addresses: Where the host leads, as far as it may be connected to.
         refused: Where it leads and may not be.
     """
@@ -34,6 +36,7 @@ class Names:
     answers: tuple[Answer, ...]
     chain: tuple[Hop, ...]
     own: tuple[str, ...]
+    edge: tuple[str, ...]
     addresses: tuple[str, ...]
     refused: tuple[str, ...]
 
@@ -46,7 +49,7 @@ async def look_up_addresses(request: ProbeRequest, config: ProberConfig, lookup:
         names = (request.base_domain, request.target)
         ours = await together(lookup.addresses(name) for name in names)
     own = tuple(dict.fromkeys(each for found in ours for each in found))
-    return _names(request.host, answers, (), own, config)
+    return _names(request.host, answers, (), own, (), config)
 
 
 async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
@@ -71,7 +74,7 @@ async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -
         ]
     answers = list(dict.fromkeys(each for task in questions for each in task.result()))
     own = tuple(dict.fromkeys(each for task in ours for each in task.result()))
-    return _names(host, answers, walk.result(), own, config)
+    return _names(host, answers, walk.result(), own, ours[-1].result(), config)
 
 
 def _names(
@@ -79,6 +82,7 @@ def _names(
     answers: list[Answer],
     chain: tuple[Hop, ...],
     own: tuple[str, ...],
+    edge: Sequence[str],
     config: ProberConfig,
 ) -> Names:
     found = _addresses(host, answers)
@@ -87,6 +91,7 @@ def _names(
         answers=tuple(answers),
         chain=chain,
         own=own,
+        edge=tuple(each for each in edge if is_allowed(each, config, own)),
         addresses=_some(allowed),
         refused=_some([each for each in found if each not in allowed]),
     )

@@ -76,6 +76,7 @@ async def probe(
         if Part.ECHO in parts:
             group.create_task(exchanges.run(open_at[443], open_at[80]))
         files = group.create_task(exchanges.app_files(open_at[443]))
+        direct = group.create_task(exchanges.direct(names.edge))
     handshakes = [each.result() for each in shakes]
     if Part.ECHO in parts and Part.VERSIONS not in parts:
         found = await together(
@@ -99,6 +100,7 @@ async def probe(
         reached=(*tried, *refused),
         handshakes=tuple(handshakes),
         exchanges=tuple(exchanges.done),
+        direct_seconds=direct.result(),
         app_files=files.result(),
         caa_identities=request.caa_identities,
         caa_accounts=request.caa_accounts,
@@ -114,7 +116,7 @@ async def _find(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> 
         return await look_up(request, config, lookup)
     if Part.ADDRESSES in request.parts or not request.addresses:
         return await look_up_addresses(request, config, lookup)
-    return Names((), (), (), request.addresses, ())
+    return Names((), (), (), (), request.addresses, ())
 
 
 async def _reach(

@@ -205,6 +205,15 @@ def test_latency() -> None:
         WARN,
         "Slow: half the answers take 50 ms or more, one in twenty 2000 ms.",
     )
+    # What our own edge takes is not the CDN's.
+    assert found("HTTP-15", exchanges=timed(*[0.6] * 20), direct_seconds=(0.4, 0.4, 0.9)) == (
+        PASS,
+        "Latency: 200 ms, 95 % within 200 ms, besides our own 400 ms",
+    )
+    assert found("HTTP-15", CLOUDFLARE, exchanges=timed(*[0.9] * 20), direct_seconds=(0.1,)) == (
+        WARN,
+        "Slow: Cloudflare adds 800 ms or more to half the answers, 800 ms to one in twenty.",
+    )
     assert found("HTTP-15", exchanges=timed(*[9.0] * 9)) == (
         SKIPPED,
         "fewer than 10 answers were timed",

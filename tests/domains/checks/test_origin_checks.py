@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from linkseal.domains.checks import Result
-from linkseal.domains.observation import Answer, Exchange
+from linkseal.domains.observation import Answer, Exchange, Tried
 from support.checks import (
     BASE,
     CLOUDFLARE,
@@ -253,10 +253,21 @@ def test_the_challenge_path() -> None:
     onward = {"location": CHALLENGE.replace("http:", "https:")}
     assert acme("ACM-01", exchanges=(exchange(CHALLENGE),)) == (
         PASS,
-        "HTTP-01 self-test: answered by us",
+        f"HTTP-01 self-test: our signed answer through {V4}",
     )
     led = exchange(CHALLENGE, status=301, headers=onward, seen=None)
-    assert acme("ACM-01", exchanges=(led,))[0] is PASS
+    assert acme("ACM-01", exchanges=(led, exchange(onward["location"])))[0] is PASS
+    assert acme("ACM-01", exchanges=(led,)) == (
+        FAIL,
+        f"Challenge path leads to {onward['location']}, where we do not answer.",
+    )
+    closed = (Tried(V4, 80, "refused"),)
+    assert acme("ACM-01", exchanges=(), reached=closed) == (
+        FAIL,
+        f"Challenge path gets no answer from {V4} port 80 (refused).",
+    )
+    dead_v6 = (Tried(V4, 80), Tried("2001:db8::1", 80, "refused"))
+    assert acme("ACM-01", exchanges=(exchange(CHALLENGE),), reached=dead_v6)[0] is PASS
     assert acme("ACM-01") == (SKIPPED, "the challenge path was not asked for")
     assert acme("ACM-01", acme_delegation=DELEGATED) == (SKIPPED, "the order uses DNS-01")
 
@@ -270,11 +281,11 @@ def test_the_challenge_path() -> None:
         ),
         (
             {"status": 301, "headers": {"server": "x", "location": "https://www.acme.example/"}},
-            "Challenge path answered by x (301).",
+            "Challenge path leads to https://www.acme.example/, where we do not answer.",
         ),
         (
             {"status": 0, "headers": {}, "error": "timeout"},
-            f"Challenge path answered by {V4} (timeout).",
+            f"Challenge path gets no answer from {V4} port 80 (timeout).",
         ),
     ],
 )

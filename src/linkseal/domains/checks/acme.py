@@ -13,12 +13,12 @@ from linkseal.domains.caa import (
     names_to_ask,
 )
 from linkseal.domains.checks.looking import (
+    REDIRECTS,
     answers,
-    bare_host,
     failure,
+    is_v6,
     line,
     server_of,
-    split_url,
 )
 from linkseal.domains.checks.model import (
     Finding,
@@ -30,10 +30,8 @@ from linkseal.domains.checks.model import (
     check,
     only_on,
 )
-from linkseal.domains.observation import Exchange, Observation
+from linkseal.domains.observation import Observation, Tried
 from linkseal.domains.well_known import CHALLENGE_PATH
-
-_FOLLOWED = frozenset({301, 302, 307, 308})  # Those a CA follows (RFC 8555 §8.3).
 
 
 @check(
@@ -132,30 +130,46 @@ def delegation(view: View) -> Finding:
     every=None,
     why="The certificate authority fetches a token over port 80; whatever answers there before us "
     "stops the order.",
-    messages={"elsewhere": "Challenge path answered by {who} ({symptom})."},
+    messages={
+        "elsewhere": "Challenge path answered by {who} ({symptom}).",
+        "silent": "Challenge path gets no answer from {address} port 80 ({error}).",
+        "redirected": "Challenge path leads to {loc}, where we do not answer.",
+    },
 )
 def self_test(view: View) -> Finding:
-    """The challenge path over http is answered by us, on every address."""
+    """The challenge path over http leads to our signed answer, on every address."""
     seen = view.seen
     if seen.acme_delegation:
         return Skipped("the order uses DNS-01")
-    found = [each for each in seen.exchanges if CHALLENGE_PATH in each.url]
-    if not found:
+    # Redirects are followed as a CA follows them: what the last request met counts.
+    last = {each.address: each for each in seen.exchanges if CHALLENGE_PATH in each.url}
+    lines = [line(each) for each in seen.exchanges if CHALLENGE_PATH in each.url]
+    expected = "our signed answer"
+    for each in last.values():
+        location = each.headers.get("location", "")
+        values = {"who": server_of(each), "address": each.address, "loc": location}
+        if each.echo is not None:
+            continue
+        if not each.status:
+            values["error"] = each.error or "no answer"
+            return Problem("silent", values["error"], expected, values, lines)
+        if each.status in REDIRECTS and location:
+            return Problem("redirected", location, expected, values, lines)
+        values["symptom"] = str(each.status)
+        return Problem("elsewhere", values["symptom"], expected, values, lines)
+    for tried in _closed(seen):
+        values = {"address": tried.address, "error": tried.error}
+        return Problem("silent", tried.error, expected, values, lines)
+    if not last:
         return Skipped("the challenge path was not asked for")
-    lines = [line(each) for each in found]
-    for each in found:
-        if each.echo is None and not _leads_on(each, seen):
-            symptom = str(each.status) if each.status else each.error or "no answer"
-            values = {"who": server_of(each), "symptom": symptom}
-            return Problem("elsewhere", symptom, "our own answer", values, lines)
-    return Passed("answered by us", lines)
+    return Passed(f"our signed answer through {', '.join(last)}", lines)
 
 
-def _leads_on(exchange: Exchange, seen: Observation) -> bool:
-    if exchange.status not in _FOLLOWED:
-        return False
-    _, host, target = split_url(exchange.headers.get("location", ""))
-    return bare_host(host) == seen.host and target == split_url(exchange.url)[2]
+def _closed(seen: Observation) -> list[Tried]:
+    """Return what takes no connection on port 80; a dead IPv6 beside IPv4 is DNS-06's."""
+    tried = [each for each in seen.reached if each.port == 80]
+    v4_works = any(not each.error and not is_v6(each.address) for each in tried)
+    return [each for each in tried if each.error and not (v4_works and is_v6(each.address))]
 
 
 @check(

@@ -12,6 +12,7 @@ from linkseal.domains.checks.looking import (
     echoes,
     is_challenged,
     is_our_redirect,
+    is_v6,
     line,
     refused_agents,
     same_address,
@@ -152,14 +153,19 @@ def client_address(view: View) -> Finding:
     if not found:
         return NO_REQUEST
     for exchange, echo in sorted(found, key=lambda pair: pair[0].forged):
-        if not any(same_address(echo.client, address) for address in egress):
+        of_family = [one for one in egress if is_v6(one) == is_v6(exchange.address)] or egress
+        if not any(same_address(echo.client, address) for address in of_family):
             lines = [f"{line(exchange)}: peer {echo.peer}, client {echo.client}"]
             lines += [f"{name}: {value}" for name, value in echo.forwarded.items()]
             shape = "forged" if exchange.forged else "lost"
-            expected = " or ".join(egress)
+            expected = " or ".join(of_family)
             return Problem(shape, echo.client, expected, {"peer": echo.client}, lines)
-    forged = any(exchange.forged for exchange, _ in found)
-    return Passed("the probe's own" + (", also when others are claimed" if forged else ""))
+    seen = "the probe's own"
+    if len({is_v6(exchange.address) for exchange, _ in found}) > 1:
+        seen += " over IPv4 and IPv6"
+    if any(exchange.forged for exchange, _ in found):
+        seen += ", also when others are claimed"
+    return Passed(seen)
 
 
 @check(

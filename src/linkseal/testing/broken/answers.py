@@ -109,6 +109,13 @@ ANSWERS: Final = (
         warns=True,
     ),
     Broken(
+        "client-lost-v6",
+        "Over IPv6 a second proxy hides who asks",
+        "HTTP-08",
+        "Client IP not forwarded (we see 203.0.113.9).",
+        warns=True,
+    ),
+    Broken(
         "proxy-forged-client",
         "nginx: X-Forwarded-For is passed on as the visitor sent it",
         "HTTP-08",
@@ -210,6 +217,13 @@ ANSWERS: Final = (
         warns=True,
     ),
     Broken(
+        "slow-proxy",
+        "The proxy adds more than half a second to our answers",
+        "HTTP-15",
+        "Slow: the CDN adds … ms or more to half the answers, … ms to one in twenty.",
+        warns=True,
+    ),
+    Broken(
         "proxy-http-origin",
         "nginx: `proxy_pass http://`",
         "ORG-01",
@@ -227,6 +241,25 @@ ANSWERS: Final = (
         "The CDN's origin is the branded name itself",
         "ORG-05",
         "CDN loop: CDN-Loop: cloudflare, cloudflare.",
+    ),
+    Broken(
+        "challenge-path-taken",
+        "Another ACME client answers the challenge path (route acme)",
+        "ACM-01",
+        "Challenge path answered by 127.0.0.1 (404).",
+    ),
+    Broken(
+        "challenge-path-home",
+        "http leads to the home page, the challenge path too (route acme)",
+        "ACM-01",
+        "Challenge path leads to https://www.acme.example/, where we do not answer.",
+    ),
+    Broken(
+        "challenge-port-closed",
+        "Port 80 is closed (route acme)",
+        "ACM-01",
+        "Challenge path gets no answer from 127.0.0.1 port 80 (connection refused).",
+        also={"HTTP-01": "old http links use the same port"},
     ),
 )
 """HTTP, the origin and ACME, in the order of the checks."""
