@@ -22,6 +22,7 @@ defaults
     timeout connect 5s
     timeout client 30s
     timeout server 30s
+    source {source}
 
 frontend visitors
     bind 127.0.0.1:{http_port}
@@ -52,14 +53,25 @@ pid =
 client = yes
 accept = 127.0.0.1:{port}
 connect = {edge.https}
+local = {source}
 sni = {host}
 verifyChain = yes
 checkHost = {name}
 CAfile = {roots}
 """
+CDN = "127.0.0.3"
+"""Where the stand-in connects from: a network of the customer's, as no CDN is on loopback."""
 VISITOR = "127.0.0.9"
 STRANGER = "127.0.0.8"
-FORGED = ("CF-Connecting-IP: 203.0.113.7", "X-Forwarded-For: 203.0.113.7", "CF-Ray: 1-AMS")
+FORGED = (
+    "CF-Connecting-IP: 203.0.113.7",
+    "True-Client-IP: 203.0.113.7",
+    "Fastly-Client-IP: 203.0.113.7",
+    "X-Real-IP: 203.0.113.7",
+    "X-Forwarded-For: 203.0.113.7",
+    "Forwarded: for=203.0.113.7",
+    "CF-Ray: 1-AMS",
+)
 
 
 @contextlib.contextmanager
@@ -72,7 +84,14 @@ def strict(mine: Customer, roots: Path, name: str) -> Iterator[str]:
     port = free_port("127.0.0.1")
     leg = mine.directory / "stunnel.conf"
     leg.write_text(
-        STRICT.format(port=port, edge=mine.service.config.edge, host=HOST, roots=roots, name=name)
+        STRICT.format(
+            port=port,
+            edge=mine.service.config.edge,
+            host=HOST,
+            roots=roots,
+            name=name,
+            source=CDN,
+        )
     )
     with front("stunnel4", str(leg), port=port):
         yield f"127.0.0.1:{port}"
@@ -89,6 +108,7 @@ def cloudflare(mine: Customer, origin: str) -> Iterator[None]:
             certificate=pem,
             edge=mine.service.config.edge,
             origin=origin,
+            source=CDN,
         )
     )
     with front("haproxy", "-db", "-f", str(site), port=mine.ports["https"]):
@@ -98,6 +118,15 @@ def cloudflare(mine: Customer, origin: str) -> Iterator[None]:
 def status_through(mine: Customer) -> bytes:
     with mine.connect() as plain, mine.trusted.wrap_socket(plain, server_hostname=HOST) as tls:
         return ask(tls, "/").partition(b"\r\n")[0]
+
+
+def click_through(mine: Customer, link: str) -> None:
+    """Click as a visitor who says to be somebody else."""
+    with (
+        mine.connect(VISITOR) as plain,
+        mine.trusted.wrap_socket(plain, server_hostname=HOST) as tls,
+    ):
+        assert_leads_on(ask(tls, link.removeprefix(f"https://{HOST}"), *FORGED))
 
 
 def click_past(mine: Customer, found: Any, link: str) -> None:
@@ -113,24 +142,40 @@ def click_past(mine: Customer, found: Any, link: str) -> None:
 
 @pytest.mark.parametrize("mode", ["full", "full-strict"])
 async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode: str) -> None:
-    """The links are https; nobody outside of Cloudflare's networks says who a client is."""
+    """The links are https; the CDN says who a client is, and nobody else does."""
     async with new_customer(tmp_path, straight=False) as mine:
         found = mine.claim()
-        mine.run("domain", "enrol", HOST, "cloudflare")
+        mine.run("domain", "enrol", HOST, "cloudflare", "--network", CDN)
         full = contextlib.nullcontext(FULL.format(edge=mine.service.config.edge, host=HOST))
         ours = mine.service.ca_file
         leg = strict(mine, ours, found["target"]) if mode == "full-strict" else full
         with leg as origin, cloudflare(mine, origin):
             report = mine.enable("cdn")
             assert report["cdn"] == "cloudflare"
+            (told,) = (each for each in report["verdicts"] if each["check"] == "HTTP-08")
+            assert told["result"] == "pass", told
             link = await mine.send()
             mine.click(link, source=VISITOR)
             (event,) = await mine.events(1)
             assert (event["host"], event["event"], event["secure"]) == (HOST, "click", True)
-            # The stand-in connects from this machine, which is no address of Cloudflare's.
-            assert event["address"] == "127.0.0.1"
+            assert event["address"] == VISITOR
+            click_through(mine, link)
+            assert [each["address"] for each in await mine.events(2)] == [VISITOR, VISITOR]
             click_past(mine, found, link)
-            assert {each["address"] for each in await mine.events(2)} == {"127.0.0.1", STRANGER}
+            seen = sorted(each["address"] for each in await mine.events(3))
+            assert seen == [STRANGER, VISITOR, VISITOR]
+
+
+async def test_a_cdn_outside_of_the_enrolled_networks_is_not_believed(tmp_path: Path) -> None:
+    """Nothing connects from Cloudflare's own networks here, so who connects is the client."""
+    async with new_customer(tmp_path, straight=False) as mine:
+        mine.claim()
+        mine.run("domain", "enrol", HOST, "cloudflare")
+        with cloudflare(mine, FULL.format(edge=mine.service.config.edge, host=HOST)):
+            mine.enable("cdn")
+            mine.click(await mine.send(), source=VISITOR)
+            (event,) = await mine.events(1)
+            assert (event["host"], event["address"]) == (HOST, CDN)
 
 
 async def test_full_strict_takes_our_certificate_for_the_target_and_no_other(
