@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import turbohtml
@@ -109,7 +110,8 @@ class Page:
         )
 
     def _link(self, element: turbohtml.Element, location: turbohtml.SourceLocation) -> Link:
-        span = location.attrs["href"]
+        attributes = location.attrs
+        span = attributes["href"]
         match = _VALUE.fullmatch(self.text, span.start_offset, span.end_offset)
         if match is None:
             # Nothing but a bare `href`, or a value the parser and we do not agree on.
@@ -118,8 +120,8 @@ class Page:
             start = end = span.end_offset
         else:
             start, end = match.span(match.lastindex or 0)
-        opt_out = _marked(element, location, "clicktracking", "off")
-        universal = _marked(element, location, "universal", "true")
+        opt_out = _marked(element, attributes, "clicktracking", "off")
+        universal = _marked(element, attributes, "universal", "true")
         return Link(element.attr("href") or "", start, end, span.start_offset, opt_out, universal)
 
     def _end_of_body(self, document: turbohtml.Document) -> int | None:
@@ -166,12 +168,15 @@ def without(page: Page, span: tuple[int, int]) -> Edit:
 
 
 def _marked(
-    element: turbohtml.Element, location: turbohtml.SourceLocation, name: str, value: str
+    element: turbohtml.Element,
+    attributes: Mapping[str, turbohtml.SourceSpan],
+    name: str,
+    value: str,
 ) -> tuple[int, int] | None:
     """Return where an attribute stands that has a value, in whatever letter case."""
-    if (element.attr(name) or "").strip().lower() != value:
+    span = attributes.get(name)
+    if span is None or (element.attr(name) or "").strip().lower() != value:
         return None
-    span = location.attrs[name]
     return span.start_offset, span.end_offset
 
 
