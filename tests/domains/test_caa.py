@@ -12,11 +12,13 @@ from linkseal.domains.caa import (
     CAARecord,
     IssuerIdentity,
     judge_caa,
+    known_identities,
     names_to_ask,
     parse_issue,
 )
 
 ACCOUNT = "https://acme.example/acct/7"
+DIRECTORIES = ["https://acme-v02.api.letsencrypt.org/directory", "https://acme.zerossl.com/v2/DV90"]
 ISSUER = IssuerIdentity(frozenset({"letsencrypt.org"}), ACCOUNT, "http-01")
 NAME = "links.acme.example"
 
@@ -115,3 +117,10 @@ def test_a_refusal_names_the_record() -> None:
 def test_any_value_is_read_or_refused(value: str) -> None:
     parsed = parse_issue(value)
     assert parsed is None or not any(char.isspace() for char in parsed[0])
+
+
+def test_what_known_cas_call_themselves() -> None:
+    assert known_identities(DIRECTORIES) == ("letsencrypt.org", "sectigo.com")
+    # Where one is not known, nothing can be held against a record.
+    assert known_identities([*DIRECTORIES, "https://ca.example/directory"]) == ()
+    assert known_identities([]) == ()

@@ -12,7 +12,7 @@ answer forbids: a resolver that fails could be hiding a record (fail closed).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _KNOWN_TAGS = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail"})
@@ -74,6 +74,25 @@ class CAAVerdict:
     outcome: CAAOutcome
     at: str
     why: str
+
+
+KNOWN_ISSUERS: Mapping[str, str] = {
+    "acme-v02.api.letsencrypt.org": "letsencrypt.org",
+    "acme-staging-v02.api.letsencrypt.org": "letsencrypt.org",
+    "acme.zerossl.com": "sectigo.com",
+    "dv.acme-v02.api.pki.goog": "pki.goog",
+}
+"""What well-known CAs call themselves in CAA records, by the host of their directory.
+
+An order asks the CA itself (RFC 8555 §7.1.1, ``caaIdentities``); a look asks no CA.
+"""
+
+
+def known_identities(directories: Iterable[str]) -> tuple[str, ...]:
+    """Return what CAs call themselves; empty unless all of them are known."""
+    hosts = [each.partition("://")[2].partition("/")[0].lower() for each in directories]
+    found = [KNOWN_ISSUERS.get(host, "") for host in hosts]
+    return tuple(dict.fromkeys(found)) if all(found) else ()
 
 
 def names_to_ask(name: str) -> Iterator[str]:

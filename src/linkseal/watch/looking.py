@@ -11,11 +11,12 @@ import msgspec
 from linkseal.certificates.held import standing
 from linkseal.config import Config
 from linkseal.domains.base import DomainState
+from linkseal.domains.caa import known_identities
 from linkseal.domains.checks import Report, Result
-from linkseal.domains.lifecycle import Action, Step
+from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.errors import StoreError
 from linkseal.prober import EVERYTHING, KeySigner, Part, ProbeRequest
-from linkseal.store import CertificateName, Domain, Store
+from linkseal.store import CertificateName, Challenge, Domain, Store
 
 
 def make_request(
@@ -40,7 +41,9 @@ def make_request(
     Raises:
         StoreError: The database cannot be used.
     """
-    state = problem = waiting = ""
+    state = problem = waiting = delegation = ""
+    identities: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
     app_files: tuple[str, ...] = ()
     if Part.REST in parts:
         app_files = store.app_links.served_on(domain)
@@ -49,6 +52,12 @@ def make_request(
             stands = standing(held, store.certificates.of_name(held.name), datetime.now(UTC))
             state, waiting = stands.state.value, held.waiting
             problem = (held.problem or {}).get("detail", "")
+            delegation = domain.delegation if held.challenge is Challenge.DNS_01 else ""
+        if domain.route is Route.ACME:
+            directories = [each.directory for each in config.acme.issuers]
+            identities = known_identities(directories)
+            known = (store.acme.account(each) for each in directories)
+            accounts = tuple(account[0] for account in known if account and account[0])
     return ProbeRequest(
         host=domain.host,
         target=domain.target,
@@ -59,6 +68,9 @@ def make_request(
         parts=parts,
         addresses=addresses,
         app_files=app_files,
+        caa_identities=identities,
+        caa_accounts=accounts,
+        acme_delegation=delegation,
         certificate_state=state,
         certificate_problem=problem,
         waiting=waiting,
