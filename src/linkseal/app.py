@@ -42,6 +42,7 @@ from linkseal.ops import forget_process, run_ops
 from linkseal.store import Store, StoredCertificate
 from linkseal.supervisor import Part, Supervisor
 from linkseal.vault import load_keyring, write_private
+from linkseal.watch.process import run_watch
 
 LOCK_WAIT: Final = 15.0
 """Seconds a new service waits for the last one's processes to leave."""
@@ -300,6 +301,7 @@ class Service:
                 stage=1,
             ),
             Part("certificates", self._certificates(), grace=2.0),
+            Part("watch", lambda stop_fd: run_watch(config, self._vault, stop_fd), grace=2.0),
         ]
         parts += [
             Part(f"edge-{slot}", self._edge(slot), grace=config.edge.drain_timeout + 5)
