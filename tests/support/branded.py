@@ -67,12 +67,14 @@ class Customer:
     Attributes:
         web: The web PKI: what it signs, recipients and the prober trust.
         ports: Where recipients find the name, ``http`` and ``https``.
+        more: Put at the end of the configuration.
     """
 
     def __init__(self, directory: Path, mailbox: Mailbox, *, straight: bool) -> None:
         self.directory = directory
         self.mailbox = mailbox
         self.straight = straight
+        self.more = ""
         self.ports = {name: free_port("127.0.0.1") for name in ("http", "https")}
         self.service = ServiceProcess(directory)
         self.web = trustme.CA()
@@ -103,7 +105,7 @@ class Customer:
             acme = {"host": self.knot.host, "port": self.knot.port, "key": self.knot.key}
             text += ACME.format(**acme, http_port=self.ports["http"], more="")
             text += f'[[acme.issuers]]\ndirectory = "{issuer}"\n'
-        self.service.config_file.write_text(text)
+        self.service.config_file.write_text(text + self.more)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return linkseal("--config", str(self.service.config_file), *words)

@@ -59,7 +59,7 @@ def test_a_bare_machine_serves_verified_https_and_stores_the_click(
 
 
 def test_a_killed_part_is_restarted_and_the_others_go_on(service: ServiceProcess) -> None:
-    parts = {"certificates", "collector", "edge-0", "edge-1", "smtp", "ops"}
+    parts = {"certificates", "collector", "edge-0", "edge-1", "smtp", "ops", "watch"}
     assert eventually(lambda: set(service.pids()) == parts)
     before = service.pids()
     for part in before:

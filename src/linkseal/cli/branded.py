@@ -9,7 +9,7 @@ from typing import Any
 from linkseal.cli.output import out, print_table
 from linkseal.domains.claim import Record
 from linkseal.domains.lifecycle import advice, meaning
-from linkseal.store import Domain, Transition
+from linkseal.store import Domain, Look, Transition
 
 
 def as_dict(found: Domain) -> dict[str, Any]:
@@ -77,6 +77,36 @@ def fields(found: Domain) -> list[tuple[str, object]]:
     if found.failing_since:
         rows.append(("failing", f"{found.failures} in a row, since {at(found.failing_since)} UTC"))
     return rows
+
+
+def look_fields(look: Look | None) -> list[tuple[str, object]]:
+    """Return what the watch last saw of a domain, each with its label."""
+    if look is None:
+        return []
+    rows: list[tuple[str, object]] = [
+        ("last look", f"{look.at:%Y-%m-%d %H:%M:%S} UTC, {'; '.join(look.problems) or 'good'}"),
+        ("next look", f"{look.due_at:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+    if look.good:
+        rows.append(("good again", f"{look.good} in a row"))
+    if look.ends_at is not None:
+        rows.append(("certificate ends", f"{at(look.ends_at)} UTC; it is not ours"))
+    return rows
+
+
+def look_dict(look: Look | None) -> dict[str, Any] | None:
+    """Return what the watch last saw of a domain, for programs; ``None`` before its first look."""
+    if look is None:
+        return None
+    return {
+        "at": look.at.isoformat(),
+        "due_at": look.due_at.isoformat(),
+        "checks_every": look.every,
+        "good": not look.problems,
+        "problems": list(look.problems),
+        "good_in_row": look.good,
+        "certificate_ends_at": look.ends_at.isoformat() if look.ends_at else None,
+    }
 
 
 def checks(found: Domain) -> str:

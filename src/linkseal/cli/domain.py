@@ -11,12 +11,15 @@ from typing import Annotated
 import typer
 from publicsuffixlist import PublicSuffixList
 
+from linkseal.cli.alerts import alerts
 from linkseal.cli.app_links import app as app_links
 from linkseal.cli.branded import (
     as_dict,
     at,
     checks,
     fields,
+    look_dict,
+    look_fields,
     print_history,
     print_records,
     record_dict,
@@ -41,6 +44,7 @@ app.command()(check)
 app.command("guide")(show_guide)
 app.command()(enrol)
 app.command()(explain)
+app.command()(alerts)
 app.add_typer(app_links, name="app-links")
 
 HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
@@ -154,10 +158,12 @@ def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False
     with store(context) as opened:
         found = opened.domains.get(domain_name(host))
         steps = opened.domains.history(found.host)
+        look = opened.watching.looks(found.host).get(found.host)
     if json:
-        print_json(as_dict(found) | {"history": [step_dict(each) for each in steps]})
+        more = {"watch": look_dict(look), "history": [step_dict(each) for each in steps]}
+        print_json(as_dict(found) | more)
         return
-    print_table(("field", "value"), fields(found), empty="")
+    print_table(("field", "value"), [*fields(found), *look_fields(look)], empty="")
     out.print()
     print_history(steps[-20:])
 

@@ -238,9 +238,11 @@ class Watcher:
         if self._watched.get(domain.host) is not watched:
             return  # It was changed meanwhile: what was seen is of what it was.
         watched.addresses = found.addresses
+        if domain.is_fronted:
+            watched.foreign = foreign_certificate(found.leaves, watched.foreign)
         await self._settle(watched, found, began)
         self._note(watched, found, level)
-        await self._see_to_certificate(watched, found)
+        await self._see_to_certificate(watched)
         if found.report is not None:
             await self._records.keep_report(watched.domain, found.report, datetime.now(UTC))
 
@@ -314,12 +316,9 @@ class Watcher:
             )
         )
 
-    async def _see_to_certificate(self, watched: Watched, found: Found) -> None:
+    async def _see_to_certificate(self, watched: Watched) -> None:
         """Tell, once each, that the certificate of a CDN or proxy comes to its end."""
-        if not watched.domain.is_fronted:
-            watched.foreign = None
-            return
-        foreign = watched.foreign = foreign_certificate(found.leaves, watched.foreign)
+        foreign = watched.foreign
         days = foreign.to_tell(self.now()) if foreign else None
         if foreign is None or days is None:
             return
