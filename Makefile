@@ -33,6 +33,7 @@ $(SYSTEM_STAMP): $(STAMP)
 	@touch $@
 
 demo: $(STAMP) ## show the whole way of a link on loopback; ONCE=1 runs it unattended
+	@scripts/system-packages haproxy stunnel4 || echo "the demo leaves out what takes them" >&2
 	@$(RUN) linkseal demo $(if $(ONCE),--once)
 
 test: $(STAMP) $(SYSTEM_STAMP) ## run the tests

@@ -18,13 +18,16 @@ from linkseal.demo.show import Stage
 def demo(
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="Do it unattended; exit 0 only if every event was seen.")
+        bool,
+        typer.Option("--once", help="Do it unattended; exit 0 only if all that could be was seen."),
     ] = False,
 ) -> None:
     """Show the whole way of a link: real mail in, sealed links out, opens, clicks, events.
 
-    Runs the real service on loopback in a folder of its own, with a built-in mailbox as the
-    next hop, and stays up to be tried.
+    Then four customers' branded domains, a route each, go from claim to https, and one that is
+    set up wrongly is diagnosed. Runs the real service on loopback in a folder of its own, with
+    stand-ins for the internet, and stays up to be tried. What a missing program is needed for
+    is left out, and said.
 
     Example: [bold]linkseal demo --once[/bold]
     """

@@ -74,12 +74,14 @@ class Recipient:
     """Fetches tracking URLs over verified HTTPS.
 
     Args:
-        edge: Where the edge listens for https.
-        ca_file: The CA to trust, and no other.
+        edge: Where https is listened for: by the edge, or by who stands before it.
+        ca_file: The CAs to trust, and no others.
+        source: The address to connect from; empty: any.
     """
 
-    def __init__(self, edge: Address, ca_file: Path) -> None:
+    def __init__(self, edge: Address, ca_file: Path, *, source: str = "") -> None:
         self._edge = edge
+        self._source = (source, 0) if source else None
         self._tls = ssl.create_default_context(cafile=str(ca_file))
 
     def fetch(self, url: str, user_agent: str = BROWSER) -> Answer:
@@ -90,7 +92,7 @@ class Recipient:
         """
         parts = urlsplit(url)
         connection = _Connection(
-            parts.hostname or "", self._edge, context=self._tls, timeout=TIMEOUT
+            parts.hostname or "", self._edge, self._source, context=self._tls, timeout=TIMEOUT
         )
         try:
             headers = {"User-Agent": user_agent, "Host": parts.netloc}
@@ -110,13 +112,21 @@ class _Connection(http.client.HTTPSConnection):
     """An HTTPS connection whose address is given, and whose certificate is the name's."""
 
     def __init__(
-        self, host: str, address: Address, *, context: ssl.SSLContext, timeout: float
+        self,
+        host: str,
+        address: Address,
+        source: tuple[str, int] | None,
+        *,
+        context: ssl.SSLContext,
+        timeout: float,
     ) -> None:
-        super().__init__(host, context=context, timeout=timeout)
+        super().__init__(host, context=context, timeout=timeout, source_address=source)
         self._verified_by = context
+        self._source = source
         self._address = address
 
     def connect(self) -> None:
         """Connect to the address, and verify the certificate for the name."""
-        plain = socket.create_connection((self._address.host, self._address.port), TIMEOUT)
+        address = (self._address.host, self._address.port)
+        plain = socket.create_connection(address, TIMEOUT, self._source)
         self.sock = self._verified_by.wrap_socket(plain, server_hostname=self.host)

@@ -28,7 +28,7 @@ EVENT_TIMEOUT = 30.0
 CLICKS = 4
 """Links the recipient follows in each message, besides opening it."""
 
-_CUSTOMERS = {"acme": "acme.example", "northwind": "northwind.example", "lumen": "lumen.example"}
+_CUSTOMERS = ("acme", "northwind", "lumen", "harbor", "quill")
 _CONFIG = """\
 # Made by `linkseal demo`.
 data_dir = "data"
@@ -64,30 +64,44 @@ async def start_mailbox() -> Mailbox:
     return mailbox
 
 
-def write_config(directory: Path, next_hop: Address, ports: Callable[[Address], Address]) -> Path:
-    """Write the demo's config file; ``ports`` may change an address whose port is taken."""
+def write_config(
+    directory: Path,
+    next_hop: Address,
+    ports: Callable[[Address], Address],
+    more: Callable[[Address, Address], str],
+) -> Path:
+    """Write the demo's config file.
+
+    Args:
+        directory: Where.
+        next_hop: Where mail goes.
+        ports: May change an address whose port is taken.
+        more: Returns what else it says, given where the edge will listen: http, then https.
+    """
     default = Config()
+    http, https = ports(default.edge.http), ports(default.edge.https)
     file = directory / "linkseal.toml"
     file.write_text(
         _CONFIG.format(
-            http=ports(default.edge.http),
-            https=ports(default.edge.https),
+            http=http,
+            https=https,
             ops=ports(default.edge.ops),
             smtp=ports(default.smtp.listen),
             next_hop=next_hop,
-        ),
+        )
+        + more(http, https),
         encoding="utf-8",
     )
     return file
 
 
 def add_customers(config: Config) -> None:
-    """Add the three senders to a new store."""
+    """Add the senders to a new store: three of newsletters, and two more with domains."""
     with Store.open(config.store_url) as store:
         known = {customer.name for customer in store.customers.all()}
-        for name, domain in _CUSTOMERS.items():
+        for name in _CUSTOMERS:
             if name not in known:
-                store.customers.add(name, from_domains=(domain,))
+                store.customers.add(name, from_domains=(f"{name}.example",))
 
 
 async def deliver(service: ServiceProcess, mailbox: Mailbox) -> list[Delivered]:
@@ -117,19 +131,22 @@ def is_tracking(service: ServiceProcess, url: str, kind: Kind) -> bool:
     return url.startswith(service.config.shared_base + PATH_OF_KIND[kind])
 
 
-def visit(service: ServiceProcess, message: Delivered, tell: Callable[[str, str], None]) -> int:
+def visit(
+    service: ServiceProcess, message: Delivered, roots: Path, tell: Callable[[str, str], None]
+) -> int:
     """Open a message and follow some of its links; return the number of requests answered.
 
     Args:
         service: Whose links they are.
         message: What the recipient got.
+        roots: What the recipient trusts.
         tell: Called with what was done and what came of it.
 
     Raises:
         ServiceError: A link led elsewhere than in the message as it was sent.
         OSError: The edge was not reached, or its certificate did not verify.
     """
-    recipient = Recipient(service.config.edge.https, service.ca_file)
+    recipient = Recipient(service.config.edge.https, roots)
     requests = 0
     for image in message.after.images:
         if is_tracking(service, image, Kind.OPEN):

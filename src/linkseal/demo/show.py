@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -49,6 +51,11 @@ class Stage:
             table.add_row(escape(before), "[dim]the same[/]")
         self._console.print(table)
 
+    def quote(self, text: str) -> None:
+        """Print what a command said, as it said it."""
+        for line in text.rstrip().splitlines():
+            self._console.print(f"  [dim]│[/] {escape(line)}", soft_wrap=True, highlight=False)
+
     def event(self, event: Event) -> None:
         """Show one event as it arrives."""
         what = f"link {event.link} → {event.destination}" if event.kind == "click" else "the pixel"
@@ -57,8 +64,15 @@ class Stage:
             f"{event.recipient:<28} {what}"
         )
 
-    def invitation(self, service: ServiceProcess, example: str) -> None:
-        """Tell the visitor what to try."""
+    def invitation(self, service: ServiceProcess, example: str, roots: Path, branded: str) -> None:
+        """Tell the visitor what to try.
+
+        Args:
+            service: The service.
+            example: A link on the shared domain.
+            roots: What verifies certificates here.
+            branded: A branded domain.
+        """
         config = service.config
         command = f"linkseal --config {service.config_file}"
         edge, smtp = config.edge.https, config.smtp.listen
@@ -67,7 +81,7 @@ class Stage:
             escape(
                 f"""
   a click, with the certificate verified:
-    curl -i --cacert {service.ca_file} --resolve {config.shared_host}:{edge.port}:{edge.host} \\
+    curl -i --cacert {roots} --resolve {config.shared_host}:{edge.port}:{edge.host} \\
       {example}
 
   what that link carries:          {command} token open {example}
@@ -75,6 +89,10 @@ class Stage:
   mail of your own:                curl smtp://{smtp} --mail-from news@acme.example \\
                                      --mail-rcpt you@example.net -T newsletter.eml
   which links, and why not:        {command} mail explain newsletter.eml
+  a branded domain:                {command} domain show {branded}
+  looked at again, from outside:   {command} domain check {branded} --all
+  the steps for its CDN:           {command} domain guide {branded} --cdn cloudflare
+  which name has which certificate: {command} certificate list
   customers, configuration:        {command} customer list;  {command} config show
   health and metrics:              curl http://{config.edge.ops}/healthz
   the service's log:               tail -f {service.log_file}

@@ -18,15 +18,18 @@ INSTALL_TIMEOUT = 300.0
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
+def installed(name: str) -> str | None:
+    """Return the path of a program, if it is there."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + os.pathsep + _SBIN)
+
+
 def find_program(name: str, package: str) -> str:
     """Return the path of a program; as root on Debian, install its package if it is missing.
 
     Raises:
         ServiceError: ``program-missing``: it is not there and cannot be had.
     """
-    path = os.environ.get("PATH", "") + os.pathsep + _SBIN
-    found = shutil.which(name, path=path)
-    apt = shutil.which("apt-get", path=path)
+    found, apt = installed(name), installed("apt-get")
     if found is None and apt is not None and os.geteuid() == 0:
         wait = ["-o", f"DPkg::Lock::Timeout={INSTALL_TIMEOUT:.0f}"]
         for words in (["update"], ["install", "--yes", "--no-install-recommends", package]):
@@ -38,7 +41,7 @@ def find_program(name: str, package: str) -> str:
                     timeout=INSTALL_TIMEOUT,
                     check=False,
                 )
-        found = shutil.which(name, path=path)
+        found = installed(name)
     if found is None:
         raise ServiceError(
             f"{name} is not installed",

@@ -12,7 +12,7 @@ from pathlib import Path
 from linkseal.config import Address
 from linkseal.domains.guides import Setting, guide
 from linkseal.testing.lab.site import Site, haproxy, nginx, running
-from linkseal.testing.programs import find_program
+from linkseal.testing.programs import find_program, installed
 
 # The upstream's name stands for the target's address, so that Host becomes the target.
 _CARELESS = """\
@@ -102,18 +102,13 @@ def careless_nginx(site: Site, *, plain: bool = True, cache: bool = False) -> It
         yield
 
 
-def find_caddy() -> str:
-    """Return the path of Caddy: beside this Python, as its package puts it, or anywhere.
-
-    Raises:
-        ServiceError: ``program-missing``: it is not there and cannot be had.
-    """
-    beside = shutil.which("caddy", path=str(Path(sys.executable).parent))
-    return beside or find_program("caddy", "caddy")
+def installed_caddy() -> str | None:
+    """Return the path of Caddy, if it is there: beside this Python, where its package puts it."""
+    return shutil.which("caddy", path=str(Path(sys.executable).parent)) or installed("caddy")
 
 
 def _caddy(site: Site, content: str, ready: Address) -> contextlib.AbstractContextManager[None]:
-    program, folder = find_caddy(), site.directory
+    program, folder = installed_caddy() or find_program("caddy", "caddy"), site.directory
     file = site.write("Caddyfile", content)
     environment = {
         "HOME": str(folder),
@@ -126,17 +121,23 @@ def _caddy(site: Site, content: str, ready: Address) -> contextlib.AbstractConte
 
 
 def _at(site: Site, program: str, content: str) -> str:
-    """Have a file that listens everywhere listen at the site's address, if that is another.
+    """Have a file that listens everywhere be at the site's address, if that is another.
 
-    Several customers' proxies then have the same ports on one machine.
+    It listens and connects there: several customers' proxies then have the same ports on one
+    machine, and each is told from the others.
     """
     address = site.https.host
     if address == "127.0.0.1":
         return content
     if program == "caddy":
-        return content.replace("{\n", f"{{\n\tdefault_bind {address}\n", 1)
+        content = content.replace("{\n", f"{{\n\tdefault_bind {address}\n", 1)
+        return content.replace(
+            "transport http {\n", f"transport http {{\n\t\t\tlocal_address {address}\n"
+        )
     if program == "haproxy":
         content = re.sub(r"^\s*bind :::.*\n", "", content, flags=re.MULTILINE)
+        content = content.replace("    server origin ", f"    source {address}\n    server origin ")
         return content.replace("bind :", f"bind {address}:")
     content = re.sub(r"^\s*listen \[::\].*\n", "", content, flags=re.MULTILINE)
+    content = content.replace("proxy_redirect off;", f"proxy_redirect off; proxy_bind {address};")
     return re.sub(r"listen (\d)", rf"listen {address}:\1", content)
