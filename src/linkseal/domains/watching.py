@@ -104,9 +104,11 @@ def checks_of(level: float, scope: Scope) -> frozenset[str]:
     )
 
 
+@cache
 def levels_of(scope: Scope) -> tuple[float, ...]:
-    """Return the levels at which there is something to ask."""
-    return tuple(level for level in LEVELS if checks_of(level, scope))
+    """Return the levels at which there is something to ask that no shorter one asks."""
+    every = {CHECKS[name].every for name in checks_of(LEVELS[-1], scope)}
+    return tuple(sorted(each.total_seconds() for each in every if each))
 
 
 def level_of(checks: Iterable[str]) -> float:

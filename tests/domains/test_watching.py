@@ -1,0 +1,262 @@
+"""When live domains are looked at, how deeply, and what follows from what is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkseal.domains.base import DomainState
+from linkseal.domains.checks import CHECKS
+from linkseal.domains.watching import (
+    DEEPEST,
+    LEVELS,
+    Course,
+    Outcome,
+    Rules,
+    Scope,
+    Sight,
+    checks_of,
+    ending,
+    is_broken,
+    level_of,
+    levels_of,
+    next_regular,
+    phase_of,
+    scope_of,
+    take_up,
+)
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+RULES = Rules(interval=60.0, retry=20.0, failures=3, recoveries=2)
+NOON = 1_795_521_600.0
+WELL = Course(Scope.SSL, broken=False, phase=0.25, looked_at=NOON)
+
+
+def broken(level: float) -> Course:
+    return replace(WELL, broken=True, failures=3, failing_since=NOON, level=level)
+
+
+def test_the_levels_are_the_intervals_of_the_table() -> None:
+    assert LEVELS == (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY)
+    assert levels_of(Scope.SSL) == LEVELS
+    assert levels_of(Scope.DNS) == (5 * MINUTE, HOUR, DAY, 7 * DAY)
+
+
+def test_a_look_asks_the_checks_of_its_interval_and_of_shorter_ones() -> None:
+    assert checks_of(MINUTE, Scope.SSL) == {"TLS-01", "HTTP-02"}
+    five = {"DNS-01", "TLS-02", "TLS-03", "HTTP-03", "HTTP-05", "HTTP-13"}
+    assert checks_of(5 * MINUTE, Scope.SSL) == five | checks_of(MINUTE, Scope.SSL)
+    assert checks_of(5 * MINUTE, Scope.DNS) == {"DNS-01"}
+    asked = checks_of(LEVELS[-1], Scope.SSL)
+    assert asked == {name for name, check in CHECKS.items() if check.every is not None}
+    assert "DNS-04" in asked
+    assert "DNS-04" not in checks_of(DAY, Scope.SSL)
+    assert (level_of(["TLS-01", "HTTP-06"]), level_of([])) == (15 * MINUTE, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "dns_valid", "failing", "scope"),
+    [
+        (DomainState.SSL_ENABLED, True, False, Scope.SSL),
+        (DomainState.SSL_DEGRADED, True, True, Scope.SSL),
+        (DomainState.DNS_VALID, True, False, Scope.DNS),
+        (DomainState.SSL_REQUESTED, True, False, Scope.DNS),
+        (DomainState.REJECTED, True, False, Scope.DNS),
+        (DomainState.REJECTED, False, False, None),
+        (DomainState.CLAIMED, False, True, Scope.DNS),
+        (DomainState.CLAIMED, False, False, None),
+        (DomainState.RELEASED, False, True, None),
+    ],
+)
+def test_every_domain_with_links_of_its_own_is_watched(
+    state: DomainState, *, dns_valid: bool, failing: bool, scope: Scope | None
+) -> None:
+    assert scope_of(state, dns_valid=dns_valid, failing=failing) is scope
+    assert is_broken(state) is (state in {DomainState.CLAIMED, DomainState.SSL_DEGRADED})
+
+
+@given(st.floats(0, 4e9), st.floats(0, 1, exclude_max=True), st.sampled_from([1.0, *LEVELS]))
+def test_the_next_regular_look_is_later_and_no_more_than_an_interval_away(
+    after: float, phase: float, every: float
+) -> None:
+    found = next_regular(after, phase, every)
+    assert after < found <= after + 2 * every
+    assert abs((found / every - phase) - round(found / every - phase)) < 1e-3
+    # Whoever starts anew between two looks finds the same one next.
+    assert abs(next_regular((after + found) / 2, phase, every) - found) < 1e-3 * every
+
+
+def test_ten_thousand_domains_are_looked_at_evenly() -> None:
+    due = [
+        next_regular(NOON, phase_of(f"links.c{number}.example", "here"), MINUTE) - NOON
+        for number in range(10_000)
+    ]
+    a_second = [sum(second < each <= second + 1 for each in due) for second in range(60)]
+    assert (min(a_second) > 100, max(a_second) < 250, sum(a_second)) == (True, True, 10_000)
+
+
+def test_another_installation_looks_at_another_time() -> None:
+    assert phase_of("links.acme.example", "here") != phase_of("links.acme.example", "there")
+    assert phase_of("links.acme.example", "here") == phase_of("links.acme.example", "here")
+
+
+def test_a_look_is_as_deep_as_what_came_due_since_the_last() -> None:
+    due = WELL.due_at(RULES)
+    assert NOON < due <= NOON + MINUTE
+    assert WELL.level_at(due, RULES) == MINUTE
+    quarter = next_regular(NOON, WELL.phase, 15 * MINUTE)
+    assert WELL.level_at(quarter, RULES) == 15 * MINUTE
+    # A service that was down for long looks at everything once.
+    assert WELL.level_at(NOON + 30 * DAY, RULES) == 7 * DAY
+    assert Rules(1.0, 1.0, 3, 2).seconds(HOUR) == 60.0
+
+
+def test_a_domain_breaks_at_the_last_of_so_many_failures_in_a_row() -> None:
+    course, at = WELL, NOON + MINUTE
+    for number in (1, 2, 3):
+        course, outcome = course.failed(["HTTP-02"], began=at, at=at + 5, rules=RULES)
+        assert (course.failures, course.failing_since) == (number, NOON + MINUTE)
+        assert outcome is (Outcome.BREAKS if number == 3 else Outcome.NOTHING)
+        assert course.due_at(RULES) == at + 5 + RULES.retry
+        at = course.due_at(RULES)
+    # Until it is put on record that it is broken, each further failure says so again.
+    course, outcome = course.failed(["HTTP-02"], began=at, at=at + 5, rules=RULES)
+    assert outcome is Outcome.BREAKS
+    assert course.settled(broken=True).broken
+
+
+def test_a_good_look_ends_the_row() -> None:
+    once, _ = WELL.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    again, _ = once.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    whole, outcome = again.passed(NOON + 60, RULES)
+    assert (whole, outcome) == (replace(WELL, looked_at=NOON + 60), Outcome.NOTHING)
+
+
+def test_only_looks_that_would_see_the_fault_are_made_until_it_is_gone() -> None:
+    """A cached redirect is not mended by a port that opens."""
+    course, _ = WELL.failed(["HTTP-06"], began=NOON, at=NOON, rules=RULES)
+    assert course.level_at(course.due_at(RULES), RULES) == 15 * MINUTE
+    # Where an easier fault is in the way now, that one is what is looked for.
+    course, _ = course.failed(["TLS-01", "HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    assert course.level_at(course.due_at(RULES), RULES) in {MINUTE, 5 * MINUTE}
+    assert course.failures == 2
+
+
+def test_what_is_broken_is_looked_at_more_often_than_its_checks_are_due() -> None:
+    assert broken(MINUTE).due_at(RULES) == NOON + MINUTE
+    assert broken(HOUR).due_at(RULES) == NOON + HOUR / 4
+    once, outcome = broken(HOUR).passed(NOON, RULES)
+    assert (once.due_at(RULES), outcome) == (NOON + RULES.retry, Outcome.NOTHING)
+    twice, outcome = once.passed(NOON, RULES)
+    assert outcome is Outcome.RECOVERS
+    assert twice.settled(broken=False) == replace(WELL, looked_at=NOON)
+
+
+def test_a_failure_among_good_looks_begins_the_recovery_anew() -> None:
+    once, _ = broken(MINUTE).passed(NOON, RULES)
+    failed, outcome = once.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    assert (failed.good, failed.broken, outcome) == (0, True, Outcome.NOTHING)
+
+
+def test_a_look_that_fails_for_a_fault_of_ours_counts_for_nothing_and_is_made_again() -> None:
+    course, _ = WELL.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    blind = course.unseen(["HTTP-02"], NOON + 5)
+    assert (blind.failures, blind.due_at(RULES)) == (1, NOON + 5 + RULES.retry)
+
+
+@given(st.lists(st.sampled_from(["good", "fails", "unseen"]), max_size=60))
+def test_links_leave_after_failures_in_a_row_only_and_come_back_after_good_looks_only(
+    looks: list[str],
+) -> None:
+    course, row, good = WELL, 0, 0
+    for at, look in enumerate(looks):
+        now = NOON + 100.0 * at
+        if look == "unseen":
+            course = course.unseen(["HTTP-02"], now)
+            continue
+        row, good = (row + 1, 0) if look == "fails" else (0, good + 1)
+        was = course.broken
+        if look == "fails":
+            course, outcome = course.failed(["HTTP-02"], began=now, at=now, rules=RULES)
+        else:
+            course, outcome = course.passed(now, RULES)
+        assert (outcome is Outcome.BREAKS) == (not was and row >= RULES.failures)
+        assert (outcome is Outcome.RECOVERS) == (was and good >= RULES.recoveries)
+        if outcome is not Outcome.NOTHING:
+            course = course.settled(broken=outcome is Outcome.BREAKS)
+            row = good = 0
+        assert course.due_at(RULES) > now
+
+
+def taken_up(state: DomainState, failures: int) -> Course:
+    return take_up(
+        "links.acme.example",
+        "here",
+        state,
+        scope=Scope.SSL,
+        failures=failures,
+        failing_since=NOON - 30 if failures else None,
+        now=NOON,
+        rules=RULES,
+    )
+
+
+def test_after_a_start_what_failed_is_looked_at_at_once_and_whole() -> None:
+    assert taken_up(DomainState.SSL_ENABLED, 0).due_at(RULES) > NOON
+    for course in (
+        taken_up(DomainState.SSL_ENABLED, 2),
+        taken_up(DomainState.SSL_DEGRADED, 3),
+        taken_up(DomainState.SSL_DEGRADED, 0),
+    ):
+        assert course.due_at(RULES) <= NOON
+        assert course.level_at(NOON, RULES) >= DEEPEST
+    # However many there were, one more has to be seen now.
+    assert taken_up(DomainState.SSL_ENABLED, 9).failures == RULES.failures - 1
+
+
+def sight(
+    *, reached: bool = True, certain: bool = False, good: bool = False, failing: int = 0
+) -> Sight:
+    return Sight(reached, certain, others_good=good, others_failing=failing)
+
+
+def test_nothing_is_blamed_on_a_domain_while_no_reference_is_reached() -> None:
+    assert not sight(reached=False, certain=True, good=True).counts
+    assert not sight(reached=False, certain=True, good=True).allows_breaking
+
+
+def test_where_all_fail_at_once_only_a_reference_outside_blames_the_domains() -> None:
+    assert sight().allows_breaking
+    assert sight(failing=2).allows_breaking
+    assert not sight(failing=3).allows_breaking
+    assert sight(failing=3, good=True).allows_breaking
+    assert sight(failing=3, certain=True).allows_breaking
+
+
+@pytest.mark.parametrize(
+    ("left", "life", "days"),
+    [
+        (31, 90, None),
+        (30, 90, 30),
+        (14.5, 90, 30),
+        (14, 90, 14),
+        (7, 90, 7),
+        (1, 90, 1),
+        (0.1, 90, 1),
+        (0, 90, 0),
+        (-3, 90, 0),
+        # Of a short life a month, or a week, is more than a third: nothing is late yet.
+        (30, 47, None),
+        (14, 47, 14),
+        (5, 6, None),
+        (1, 6, 1),
+        (0.5, 2, 1),
+    ],
+)
+def test_the_end_of_a_foreign_certificate_is_told_at_four_times(
+    left: float, life: float, days: int | None
+) -> None:
+    assert ending(NOON + left * DAY, life * DAY, NOON) == days
