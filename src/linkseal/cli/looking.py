@@ -10,6 +10,7 @@ import typer
 from publicsuffixlist import PublicSuffixList
 from rich.markup import escape
 
+from linkseal.cli.apply import Confirmed, apply
 from linkseal.cli.context import config, store
 from linkseal.cli.output import JSONOption, out, plain, print_json
 from linkseal.cli.upload import trusted_roots
@@ -47,11 +48,39 @@ def show_guide(
     files: Annotated[
         Path | None, typer.Option(help="Write the configuration files into this folder.")
     ] = None,
+    apply_it: Annotated[
+        bool,
+        typer.Option(
+            "--apply", help="Set it up through the API, after showing what would be done."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --apply: do not ask.")] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="With --apply: also change a CNAME that leads elsewhere."),
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="With --apply: holds the API token; else $CLOUDFLARE_API_TOKEN."),
+    ] = None,
+    zone_id: Annotated[
+        str, typer.Option(help="With --apply: which zone, if the token sees several of the name.")
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="With --apply: print JSON, ask nothing.")] = (
+        False
+    ),
 ) -> None:
     """Print the exact steps for this domain and this CDN or proxy, and its config files.
 
-    Example: [bold]linkseal domain guide links.acme.example --cdn cloudflare[/bold]
+    With --apply (Cloudflare), do them with the customer's API token: first what would be done is
+    shown, then asked for. Exit 3 when there is something to do and it was not confirmed.
+
+    Example: [bold]linkseal domain guide links.acme.example --cdn cloudflare --apply[/bold]
     """
+    if apply_it and (markdown or files is not None):
+        raise typer.BadParameter("--apply goes with neither --markdown nor --files")
+    if not apply_it and (yes or replace or token_file or zone_id or json):
+        raise typer.BadParameter("--yes, --replace, --token-file, --zone-id, --json need --apply")
     settings = config(context)
     with store(context) as opened:
         domain = opened.domains.get(domain_name(host))
@@ -65,6 +94,16 @@ def show_guide(
         zone=zone,
         delegation=domain.delegation,
     )
+    if apply_it:
+        if cdn != "cloudflare":
+            raise DomainError(
+                f"--apply cannot set up {cdn}",
+                code="guide-apply-unsupported",
+                hint="leave it out: the guide says the steps to do by hand, and --files writes "
+                "its configuration files, if it has any",
+            )
+        apply(domain, found, Confirmed(yes, replace, token_file, zone_id, json))
+        return
     if files is None:
         sys.stdout.write((found.markdown() if markdown else found.text()).rstrip() + "\n")
         return
