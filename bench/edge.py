@@ -165,17 +165,13 @@ def _wrk(server: Server, folder: Path, core: int, *, tls: bool = False) -> tuple
 
 def fresh(server: Server, folder: Path, core: int, names: str = "names") -> tuple[int, int]:
     """Click from many clients, each click on a fresh connection; return how many, and 0."""
-    command = ["taskset", "-c", str(core), sys.executable, "-m", "bench.load"]
-    files = [str(folder / names), str(folder / "clicks")]
-    arguments = ["127.0.0.1", str(server.https), str(SECONDS), *files]
-    clients = [
-        subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-        for _ in range(FRESH_CLIENTS)
-    ]
-    counts = [json.loads(client.communicate()[0]) for client in clients]
-    for each in counts:
-        assert each.keys() == {"redirects"}, each
-    return sum(each["redirects"] for each in counts), 0
+    command = ["taskset", "-c", str(core), sys.executable, "-m", "bench.load", "127.0.0.1"]
+    command += [str(server.https), str(SECONDS), str(FRESH_CLIENTS)]
+    command += [str(folder / names), str(folder / "clicks")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    counts = json.loads(done.stdout)
+    assert counts.keys() == {"redirects"}, counts
+    return int(counts["redirects"]), 0
 
 
 def write_requests(folder: Path) -> Keyring:

@@ -2,9 +2,11 @@
 
 wrk resumes TLS sessions silently, so what it calls a new connection costs the server half.
 This one makes a whole handshake each time, looks at ``session_reused``, and counts only
-answers it has read and found to be redirects. Run as a process of its own:
-``python -m bench.load HOST PORT SECONDS NAMES_FILE REQUESTS_FILE`` prints its counts as
-JSON. The names, one a line, are asked for in an order of the process's own.
+answers it has read and found to be redirects.
+``python -m bench.load HOST PORT SECONDS CLIENTS NAMES_FILE REQUESTS_FILE`` prints the counts of
+so many clients together as JSON. Each is a process, forked when all is imported and read, so
+that none of the time goes into starting. The names, one a line, are asked for in an order of
+the process's own.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import ssl
 import sys
 import time
 from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 
 SEPARATOR = b"\n\x00\n"
@@ -30,6 +33,7 @@ def fresh_clicks(
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    random.seed()
     counts: Counter[str] = Counter()
     end = time.monotonic() + seconds
     turn = 0
@@ -51,10 +55,13 @@ def fresh_clicks(
 
 def main() -> None:
     """Run by the arguments and print the counts."""
-    host, port, seconds, names, file = sys.argv[1:]
+    host, port, seconds, clients, names, file = sys.argv[1:]
     requests = Path(file).read_bytes().split(SEPARATOR)
     asked = Path(names).read_text().split()
-    print(json.dumps(fresh_clicks((host, int(port)), asked, requests, float(seconds))))
+    arguments = ((host, int(port)), asked, requests, float(seconds))
+    with get_context("fork").Pool(int(clients)) as pool:
+        counts = pool.starmap(fresh_clicks, [arguments] * int(clients), chunksize=1)
+    print(json.dumps(sum(counts, Counter())))
 
 
 if __name__ == "__main__":
