@@ -42,6 +42,7 @@ from linkseal.ops import forget_process, run_ops
 from linkseal.store import Store, StoredCertificate
 from linkseal.supervisor import Part, Supervisor
 from linkseal.vault import load_keyring, write_private
+from linkseal.watch import canary
 from linkseal.watch.process import run_watch
 
 LOCK_WAIT: Final = 15.0
@@ -172,6 +173,7 @@ class Service:
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
             app_files = store.app_links.served()
+            wrong = canary.read(config, store, now)
             clients = client_rules(store.domains.all(), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
         certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
@@ -194,6 +196,7 @@ class Service:
             probe_key=datadir.open_probe_key(config, self._vault),
             clients=clients,
             app_files=app_files,
+            canary=wrong,
         )
 
     def _save(self, snapshot: Snapshot) -> None:
@@ -257,7 +260,8 @@ class Service:
 
     def _stat_sources(self) -> tuple[object, ...]:
         """Return what changes when a file the snapshot is made from does."""
-        files = (self._config.keyring_file, self._config.tls.certificate, self._config.tls.key)
+        config = self._config
+        files = (config.keyring_file, config.tls.certificate, config.tls.key, config.canary_file)
         seen: list[object] = []
         for file in files:
             try:

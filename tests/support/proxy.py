@@ -12,8 +12,8 @@ from support.branded import BASE, HOST, Customer, front
 
 
 @contextlib.contextmanager
-def proxy(mine: Customer, found: Any) -> Iterator[None]:
-    """Run nginx by the guide's own file."""
+def proxy(mine: Customer, found: Any, change: tuple[str, str] = ("", "")) -> Iterator[None]:
+    """Run nginx by the guide's own file, or with one thing in it changed."""
     folder = mine.directory
     pem = folder / "proxy.pem"
     mine.web.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(pem)
@@ -27,7 +27,8 @@ def proxy(mine: Customer, found: Any) -> Iterator[None]:
         target_port=mine.service.config.edge.https.port,
     )
     made = guide(HOST, found["target"], found["ownership"], "nginx", BASE, setting=setting)
-    (folder / "site.conf").write_text(made.files[0].content)
+    assert change[0] in made.files[0].content
+    (folder / "site.conf").write_text(made.files[0].content.replace(*change))
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/nginx.pid; error_log stderr;\n"
         + ("user root;\n" if os.geteuid() == 0 else "")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.progress import Progress as Bar
 
@@ -19,9 +20,19 @@ from linkseal.domains.checks import judge
 from linkseal.domains.claim import domain_name
 from linkseal.domains.observation import Observation, save_observation
 from linkseal.domains.profiles import detect
-from linkseal.prober import ProbeRequest, Progress, probe, trusted_roots
+from linkseal.prober import (
+    ProbeRequest,
+    Progress,
+    ask_after_canary,
+    ask_canary,
+    probe,
+    trusted_roots,
+)
+from linkseal.watch.canary import refuse, showing
 from linkseal.watch.looking import conclude, make_request
 
+_END_SECONDS: Final = 15.0
+"""Until every worker shows the right certificate again: a second or two as a rule."""
 _PARTS: Final = ("dns", "tls", "http")
 
 
@@ -34,6 +45,15 @@ def check(
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what passed and what was skipped.")
+    ] = False,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary",
+            help="Also see whether the CDN verifies our certificate: for a few seconds, a minute "
+            "at most, it is shown a wrong one, and if it does verify, requests fail that long. "
+            "Before SSL is first enabled only.",
+        ),
     ] = False,
     json: JSONOption = False,
 ) -> None:
@@ -49,9 +69,21 @@ def check(
     datadir.prepare(settings)
     with store(context) as opened:
         domain = opened.domains.get(name)
+        if canary:
+            refuse(settings, opened, domain)
         key = datadir.open_probe_key(settings, datadir.open_vault(settings))
         request = make_request(settings, opened, domain, key)
         observation = _look(settings, request, quiet=json)
+        if canary:
+            with showing(settings, opened, domain) as seconds:
+                found = asyncio.run(
+                    ask_canary(request, settings.prober, observation, seconds=seconds)
+                )
+            found += asyncio.run(
+                ask_after_canary(request, settings.prober, observation, seconds=_END_SECONDS)
+            )
+            exchanges = (*observation.exchanges, *found)
+            observation = msgspec.structs.replace(observation, exchanges=exchanges)
         if save is not None:
             save.write_bytes(save_observation(observation))
         report = judge(

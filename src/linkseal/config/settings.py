@@ -154,6 +154,11 @@ class Config(BaseSettings):
         return self.data_dir / "metrics"
 
     @property
+    def canary_file(self) -> Path:
+        """Says which domain is shown a wrong certificate on purpose, while one is."""
+        return self.data_dir / "canary.json"
+
+    @property
     def service_file(self) -> Path:
         """Where a running service says where it listens."""
         return self.data_dir / "service.json"

@@ -94,6 +94,7 @@ class Echo(msgspec.Struct, frozen=True):
         peer: Who connected.
         client: The client's address as the edge worked it out.
         sent_body: SHA-256 of the body the edge sent, hexadecimal.
+        canary: Whether who connected was shown a wrong certificate on purpose.
     """
 
     serial: int
@@ -110,6 +111,7 @@ class Echo(msgspec.Struct, frozen=True):
     peer: str
     client: str
     sent_body: str = ""
+    canary: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True):

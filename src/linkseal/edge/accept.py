@@ -117,7 +117,8 @@ class Acceptor:
             connection.close()
             return
         timeout = self._state.config.header_timeout
-        protocol = functools.partial(self._protocol, sni=name)
+        wrong = tls.canary.is_shown_by(context)
+        protocol = functools.partial(self._protocol, sni=name, canary=wrong)
         if context is tls.context or not _DIRECT:
             self._spawn(
                 aiofastnet.connect_accepted_socket(

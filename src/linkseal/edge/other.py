@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,11 @@ def answer_other(
         rule=None if served is None else served[2],
         came_by=came_by,
     )
+    canary = state.snapshot.canary
+    if canary or came_by.canary:
+        # Only a new connection is shown the wrong certificate, and then the right one again.
+        wrong = canary.get(asked.host, 0) > time.time()
+        end = CLOSE if wrong is not came_by.canary else end
     answers, head = state.answers, method == "HEAD"
     reply = state.probes.reply(asked)
     if reply is not None:

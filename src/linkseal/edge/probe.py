@@ -70,11 +70,13 @@ class Line:
         transport: TLS or plain TCP.
         sni: What its TLS client asked for; empty for nothing.
         peer: Who connected.
+        canary: Whether its client was shown a wrong certificate on purpose.
     """
 
     transport: asyncio.BaseTransport
     sni: str
     peer: str
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ class Probes:
             peer=asked.came_by.peer,
             client=client,
             sent_body=sent,
+            canary=asked.came_by.canary,
         )
 
 

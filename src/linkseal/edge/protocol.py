@@ -54,6 +54,7 @@ class EdgeProtocol(asyncio.Protocol):
         state: The worker's, shared by all its connections.
         secure: Whether the connection is TLS.
         sni: What its client asked for; empty for nothing.
+        canary: Whether its client was shown a wrong certificate on purpose.
 
     Attributes:
         deadline: The loop's time at which :meth:`expire` is due.
@@ -62,6 +63,7 @@ class EdgeProtocol(asyncio.Protocol):
     __slots__ = (
         "_address",
         "_answers",
+        "_canary",
         "_chunk",
         "_closing",
         "_fed",
@@ -79,10 +81,13 @@ class EdgeProtocol(asyncio.Protocol):
         "deadline",
     )
 
-    def __init__(self, state: EdgeState, *, secure: bool, sni: str = "") -> None:
+    def __init__(
+        self, state: EdgeState, *, secure: bool, sni: str = "", canary: bool = False
+    ) -> None:
         self._state = state
         self._secure = secure
         self._sni = sni
+        self._canary = canary
         self._parser: Any = httptools.HttpRequestParser(self)
         self._answers: deque[bytes] = deque()
         self._headers: Fields = []
@@ -144,10 +149,8 @@ class EdgeProtocol(asyncio.Protocol):
             self._refuse(431)
 
     def eof_received(self) -> bool:
-        """Answer what was asked before a client that half-closed is let go.
-
-        Only over plain TCP: a TLS transport closes when its client does.
-        """
+        """Answer what was asked before a client that half-closed is let go."""
+        # Only over plain TCP: a TLS transport closes when its client does.
         if self._answers and not self._secure:
             self._closing = True
             return True
@@ -284,7 +287,7 @@ class EdgeProtocol(asyncio.Protocol):
     ) -> bool:
         """Answer what is no sealed link; return whether it was, as any GET or HEAD is."""
         state = self._state
-        came_by = Line(self._transport, self._sni, self._address)
+        came_by = Line(self._transport, self._sni, self._address, self._canary)
         found = answer_other(state, came_by, method, target, host, headers, end)
         if found is None:
             return False

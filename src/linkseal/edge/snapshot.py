@@ -57,6 +57,7 @@ class _File(msgspec.Struct):
     # Likewise an app's file, which serves all names of a customer.
     contents: list[bytes]
     app_files: dict[str, dict[AppFileKind, int]]
+    canary: dict[str, int] = {}
 
 
 class Snapshot:
@@ -74,11 +75,13 @@ class Snapshot:
         clients: Whom to believe about the client's address, by host; where a host is not
             named the client is who connects.
         app_files: What phones ask for to see which app opens links: by host, content by kind.
+        canary: Names that are shown a wrong certificate on purpose, until when (Unix seconds).
     """
 
     __slots__ = (
         "app_files",
         "base_domain",
+        "canary",
         "certificates",
         "challenges",
         "clients",
@@ -102,6 +105,7 @@ class Snapshot:
         probe_key: bytes = b"",
         clients: Mapping[str, ClientRule] | None = None,
         app_files: Mapping[str, Mapping[AppFileKind, bytes]] | None = None,
+        canary: Mapping[str, int] | None = None,
     ) -> None:
         self.keyring = keyring
         self.base_domain = base_domain
@@ -113,6 +117,7 @@ class Snapshot:
         self.probe_key = probe_key
         self.clients = dict(clients or {})
         self.app_files = {host: dict(files) for host, files in (app_files or {}).items()}
+        self.canary = dict(canary or {})
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
@@ -146,6 +151,7 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         clients=clients,
         contents=list(contents),
         app_files=app_files,
+        canary=dict(snapshot.canary),
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
 
@@ -183,6 +189,7 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
             host: {kind: file.contents[number] for kind, number in files.items()}
             for host, files in file.app_files.items()
         },
+        canary=file.canary,
     )
 
 

@@ -23,6 +23,7 @@ from typing import Final
 
 import structlog
 
+from linkseal.edge.canary import Canary
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.hello import UnreadableHelloError, server_name
 from linkseal.edge.openssl import forbid_resumption, restrict_groups, share_tickets
@@ -49,6 +50,7 @@ class ListeningTLS:
 
     Attributes:
         context: What is used where a hello could not be read.
+        canary: What is shown wrong on purpose.
         unknown_names: How many handshakes asked for a name nobody serves.
 
     Args:
@@ -65,6 +67,7 @@ class ListeningTLS:
         self._left_out: dict[tuple[str, ...], float] = {}
         self._snapshot = snapshot
         self.unknown_names = 0
+        self.canary = Canary(_context_of)
         self.context = _new_context()
         forbid_resumption(self.context)
         self.context.sni_callback = self._choose_in_handshake
@@ -94,6 +97,7 @@ class ListeningTLS:
         self._left_out.clear()
         rotated = snapshot.ticket_secret != self._snapshot.ticket_secret
         self._snapshot = snapshot
+        self.canary.use(snapshot.canary)
         living = {certificate.files for certificate in snapshot.certificates}
         for scope in [scope for scope in self._contexts if scope[0] not in living]:
             del self._contexts[scope]
@@ -113,7 +117,8 @@ class ListeningTLS:
             name = server_name(hello)
         except UnreadableHelloError:
             return self.context, ""
-        return self._context_for(name), name or ""
+        wrong = self.canary.context_for(name) if name else None
+        return wrong or self._context_for(name), name or ""
 
     def certificate_for(self, name: str | None) -> SnapshotCertificate | None:
         """Return what to show for an SNI; ``None`` refuses the handshake.
@@ -195,6 +200,13 @@ def check_loads(chain: bytes, key: bytes) -> None:
         OSError: Nothing could be opened now, for want of descriptors or memory.
     """
     _with_file(chain + b"\n" + key, _new_context().load_cert_chain)
+
+
+def _context_of(pem: bytes) -> ssl.SSLContext:
+    context = _new_context()
+    forbid_resumption(context)
+    _with_file(pem, context.load_cert_chain)
+    return context
 
 
 def _text(scope: _Scope) -> str:

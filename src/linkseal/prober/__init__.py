@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from linkseal.prober.canary import ask_after_canary, ask_canary
 from linkseal.prober.request import EVERYTHING, KeySigner, Part, ProbeRequest, Progress, Signer
 from linkseal.prober.roots import trusted_roots
 from linkseal.prober.run import probe
@@ -16,6 +17,8 @@ __all__ = [
     "ProbeRequest",
     "Progress",
     "Signer",
+    "ask_after_canary",
+    "ask_canary",
     "probe",
     "trusted_roots",
 ]

@@ -117,6 +117,10 @@ class Exchanges:
                 found.append(AppFile(name, reply.status, kind, reply.body, reply.error, address))
         return tuple(found)
 
+    async def canary(self, address: str, purpose: str) -> Exchange:
+        """Ask once while a wrong certificate may be shown, or after."""
+        return await self._exchange(address, purpose, self.request.signer.sign(1), "echo")
+
     async def direct(self, addresses: Sequence[str]) -> tuple[float, ...]:
         """Return the seconds our edge takes when nothing stands in front of it.
 

@@ -87,7 +87,16 @@ def test_a_wrong_certificate_shown_on_purpose() -> None:
         PASS,
         "Strict: a wrong certificate is refused",
     )
-    assert found("ORG-03", CLOUDFLARE, exchanges=canary()) == (
+    refused = exchange(purpose="canary-end", status=526, seen=None)
+    assert found("ORG-03", exchanges=(*canary(status=526, seen=None), refused)) == (
+        SKIPPED,
+        "requests are refused with the right certificate too",
+    )
+    assert found("ORG-03", exchanges=canary()) == (
+        SKIPPED,
+        "all requests came by connections that were made before",
+    )
+    assert found("ORG-03", CLOUDFLARE, exchanges=canary(seen={"canary": True})) == (
         WARN,
         "Cloudflare does not verify the origin certificate (Full, not strict).",
     )

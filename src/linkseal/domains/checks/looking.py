@@ -105,7 +105,7 @@ def secure(view: View) -> list[Exchange]:
 
 def is_acme(exchange: Exchange) -> bool:
     """Whether the request was for the path of ACME's challenges, or of the canary."""
-    return CHALLENGE_PATH in exchange.url or exchange.purpose == "canary"
+    return CHALLENGE_PATH in exchange.url or exchange.purpose.startswith("canary")
 
 
 def echoes(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, Echo]]:
