@@ -56,8 +56,8 @@ def read_certificate(chain_file: Path, key_file: Path, host: str, now: datetime)
     Raises:
         CertificateError: The message says what is wrong, the hint what to do.
     """
-    chain = _read(chain_file)
-    certificate = parse_certificate(chain, _read(key_file), source=str(chain_file))
+    chain = read_file(chain_file)
+    certificate = parse_certificate(chain, read_file(key_file), source=str(chain_file))
     if certificate.expires_at <= now:
         raise CertificateError(
             f"the certificate {chain_file} expired at {certificate.expires_at.isoformat()}",
@@ -140,7 +140,12 @@ def _names(leaf: x509.Certificate, source: str) -> tuple[str, ...]:
     return tuple(name.lower() for name in value.get_values_for_type(x509.DNSName))
 
 
-def _read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
+    """Return what is in a file of certificates or keys.
+
+    Raises:
+        CertificateError: ``certificate-unreadable``.
+    """
     try:
         return file.read_bytes()
     except OSError as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import certifi
 from cryptography import x509
-from cryptography.utils import CryptographyDeprecationWarning
 
+from linkseal.certificates.pem import read_file
 from linkseal.certificates.upload import Upload, read_upload
 from linkseal.errors import CertificateError
+from linkseal.prober.roots import mozilla_roots, parse_roots
 
 
 def open_files(
@@ -40,8 +39,8 @@ def open_files(
         CertificateError: A file cannot be read, or a browser would refuse what is in it.
     """
     return read_upload(
-        _read(file),
-        _read(key) if key else None,
+        read_file(file),
+        read_file(key) if key else None,
         password=_password(password_file) if password_file else None,
         names=[name],
         cdn=cdn,
@@ -56,35 +55,20 @@ def trusted_roots(more: Sequence[Path]) -> list[x509.Certificate]:
     Raises:
         CertificateError: A file cannot be read.
     """
-    return [each for path in (Path(certifi.where()), *more) for each in _roots(path)]
+    return [*mozilla_roots(), *(root for file in more for root in _roots(file))]
 
 
 def _password(file: Path) -> str:
     # As an editor or `echo` leaves it: the line's end is not the password's.
-    return _read(file).decode("utf-8", "surrogateescape").rstrip("\r\n")
+    return read_file(file).decode("utf-8", "surrogateescape").rstrip("\r\n")
 
 
 def _roots(file: Path) -> list[x509.Certificate]:
-    data = _read(file)
     try:
-        # A root of browsers has the serial number 0: not for who imports to worry about.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return x509.load_pem_x509_certificates(data)
+        return parse_roots(read_file(file))
     except ValueError as error:
         raise CertificateError(
             f"there is no PEM certificate in {file}",
             code="certificate-unreadable",
             hint="give the root as PEM; `openssl x509 -inform der` turns DER into it",
-        ) from error
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CertificateError(
-            f"cannot read {file}: {error.strerror}",
-            code="certificate-unreadable",
-            hint="mend the path or the permissions",
         ) from error

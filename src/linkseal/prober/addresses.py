@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from linkseal.config.sections import ProberConfig
+from linkseal.config import ProberConfig
 
 # All that is given out (RFC 4291 §2.4, IANA's registry); of it 6to4 (RFC 3056) and Teredo
 # (RFC 4380) carry an IPv4 address inside, which would have to be judged in turn.

@@ -21,8 +21,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from linkseal.config import Address
-from linkseal.config.sections import ProberConfig
+from linkseal.config import Address, ProberConfig
 from linkseal.domains.observation import Answer
 from linkseal.prober.addresses import has_route, is_allowed
 from linkseal.prober.request import Budget

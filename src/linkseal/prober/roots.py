@@ -10,7 +10,7 @@ import certifi
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from linkseal.config.sections import ProberConfig
+from linkseal.config import ProberConfig
 from linkseal.errors import ConfigError
 
 
@@ -20,20 +20,31 @@ def trusted_roots(config: ProberConfig) -> list[x509.Certificate]:
     Raises:
         ConfigError: ``config-invalid``: one of the files cannot be read.
     """
-    return [*_mozilla(), *(root for file in config.extra_roots for root in _read(file))]
+    return [*mozilla_roots(), *(root for file in config.extra_roots for root in _read(file))]
 
 
 @cache
-def _mozilla() -> tuple[x509.Certificate, ...]:
+def mozilla_roots() -> tuple[x509.Certificate, ...]:
+    """Return the roots that browsers trust."""
+    return tuple(parse_roots(Path(certifi.where()).read_bytes()))
+
+
+def parse_roots(data: bytes) -> list[x509.Certificate]:
+    """Read roots out of PEM.
+
+    Raises:
+        ValueError: There is none in it.
+    """
     with warnings.catch_warnings():
-        # One of Mozilla's has a serial number that the library means to refuse some day.
+        # One of Mozilla's has a serial number that the library means to refuse some day: not
+        # for who asks for a verdict to worry about.
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+        return x509.load_pem_x509_certificates(data)
 
 
 def _read(file: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
+        return parse_roots(file.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"prober.extra_roots: {file} cannot be read: {error}",
