@@ -17,9 +17,11 @@ import aiosmtplib
 import pytest
 import trustme
 
+from linkseal.config import Address
 from linkseal.demo.recipient import read_message
 from linkseal.errors import ServiceError
 from linkseal.testing.knot import Knot, find_knotd
+from linkseal.testing.lab import Site
 from linkseal.testing.mailbox import Mailbox
 from linkseal.testing.programs import end, find_program, free_port
 from linkseal.testing.service import ServiceProcess, linkseal
@@ -130,6 +132,32 @@ class Customer:
         self.configure(issuer)
         self.service.start()
         return found
+
+    def site(self, found: Any, source: str = "127.0.0.1") -> Site:
+        """Return the claimed domain as a stand-in before it knows it.
+
+        Args:
+            found: What the claim returned.
+            source: The address from which the stand-in connects to our edge.
+        """
+        certificate = self.directory / "front.pem"
+        self.web.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
+        edge = self.service.config.edge
+        return Site(
+            directory=self.directory / "front",
+            host=HOST,
+            target=found["target"],
+            base_domain=BASE,
+            ownership=found["ownership"],
+            certificate=certificate,
+            roots=self.service.ca_file,
+            http=Address("127.0.0.1", self.ports["http"]),
+            https=Address("127.0.0.1", self.ports["https"]),
+            edge_http=edge.http,
+            edge_https=edge.https,
+            resolver=f"{self.knot.host}:{self.knot.port}",
+            source=source,
+        )
 
     def enable(self, route: str) -> Any:
         """Have the name checked, SSL requested and approved; return the report it is approved on.
@@ -253,6 +281,10 @@ async def new_customer(directory: Path, *, straight: bool) -> AsyncIterator[Cust
     made = Customer(directory, mailbox, straight=straight)
     try:
         yield made
+    except ServiceError as error:
+        if error.code == "program-missing":
+            pytest.skip(f"{error.message}: {error.hint}")
+        raise
     finally:
         made.service.stop()
         made.knot.stop()

@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linkseal.testing.programs import free_port
-from support.branded import HOST, Customer, ask, assert_leads_on, front, new_customer
+from linkseal.testing.lab import Mode, cloudflare
+from support.branded import HOST, Customer, ask, assert_leads_on, new_customer
 
-# The scheme towards us is the visitor's, the name in SNI is the visitor's, and the client's
-# address is told in a field of its own, whatever the visitor wrote into it.
-CLOUDFLARE = """\
-defaults
-    mode http
-    retries 0
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-    source {source}
-
-frontend visitors
-    bind 127.0.0.1:{http_port}
-    bind 127.0.0.1:{https_port} ssl crt {certificate} alpn h2,http/1.1
-    http-request set-header CF-Connecting-IP %[src]
-    http-request set-header CF-Ray 8f2a1b3c4d5e6f70-AMS
-    http-request set-header CF-Visitor '{{"scheme":"https"}}' if {{ ssl_fc }}
-    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
-    http-request add-header X-Forwarded-For %[src]
-    http-request add-header CDN-Loop cloudflare
-    http-after-response set-header Server cloudflare
-    http-after-response set-header CF-Ray 8f2a1b3c4d5e6f70-AMS
-    http-after-response set-header CF-Cache-Status DYNAMIC
-    use_backend origin_https if {{ ssl_fc }}
-    default_backend origin_http
-
-backend origin_https
-    server origin {origin}
-
-backend origin_http
-    server origin {edge.http}
-"""
-FULL = "{edge.https} ssl sni str({host}) verify none"
-STRICT = """\
-foreground = yes
-pid =
-[origin]
-client = yes
-accept = 127.0.0.1:{port}
-connect = {edge.https}
-local = {source}
-sni = {host}
-verifyChain = yes
-checkHost = {name}
-CAfile = {roots}
-"""
 CDN = "127.0.0.3"
 """Where the stand-in connects from: a network of the customer's, as no CDN is on loopback."""
 VISITOR = "127.0.0.9"
@@ -72,47 +25,6 @@ FORGED = (
     "Forwarded: for=203.0.113.7",
     "CF-Ray: 1-AMS",
 )
-
-
-@contextlib.contextmanager
-def strict(mine: Customer, roots: Path, name: str) -> Iterator[str]:
-    """Verify us as Full (strict) does: SNI is the branded name, the certificate's another.
-
-    HAProxy checks the certificate against the SNI it sends whenever it sends one, so the leg
-    to us is stunnel's, which tells the two apart.
-    """
-    port = free_port("127.0.0.1")
-    leg = mine.directory / "stunnel.conf"
-    leg.write_text(
-        STRICT.format(
-            port=port,
-            edge=mine.service.config.edge,
-            host=HOST,
-            roots=roots,
-            name=name,
-            source=CDN,
-        )
-    )
-    with front("stunnel4", str(leg), port=port):
-        yield f"127.0.0.1:{port}"
-
-
-@contextlib.contextmanager
-def cloudflare(mine: Customer, origin: str) -> Iterator[None]:
-    pem, site = mine.directory / "cdn.pem", mine.directory / "haproxy.cfg"
-    mine.web.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(pem)
-    site.write_text(
-        CLOUDFLARE.format(
-            http_port=mine.ports["http"],
-            https_port=mine.ports["https"],
-            certificate=pem,
-            edge=mine.service.config.edge,
-            origin=origin,
-            source=CDN,
-        )
-    )
-    with front("haproxy", "-db", "-f", str(site), port=mine.ports["https"]):
-        yield
 
 
 def status_through(mine: Customer) -> bytes:
@@ -140,20 +52,18 @@ def click_past(mine: Customer, found: Any, link: str) -> None:
         assert_leads_on(ask(tls, link.removeprefix(f"https://{HOST}"), *FORGED))
 
 
-@pytest.mark.parametrize("mode", ["full", "full-strict"])
-async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("mode", [Mode.FULL, Mode.STRICT])
+async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode: Mode) -> None:
     """The links are https; the CDN says who a client is, and nobody else does."""
     async with new_customer(tmp_path, straight=False) as mine:
         found = mine.claim()
         mine.run("domain", "enrol", HOST, "cloudflare", "--network", CDN)
-        full = contextlib.nullcontext(FULL.format(edge=mine.service.config.edge, host=HOST))
-        ours = mine.service.ca_file
-        leg = strict(mine, ours, found["target"]) if mode == "full-strict" else full
-        with leg as origin, cloudflare(mine, origin):
+        with cloudflare(mine.site(found, CDN), mode):
             report = mine.enable("cdn")
             assert report["cdn"] == "cloudflare"
-            (told,) = (each for each in report["verdicts"] if each["check"] == "HTTP-08")
-            assert told["result"] == "pass", told
+            told = {each["check"]: each for each in report["verdicts"]}
+            for name in ("HTTP-08", "ORG-04"):
+                assert told[name]["result"] == "pass", told[name]
             link = await mine.send()
             mine.click(link, source=VISITOR)
             (event,) = await mine.events(1)
@@ -169,9 +79,9 @@ async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode:
 async def test_a_cdn_outside_of_the_enrolled_networks_is_not_believed(tmp_path: Path) -> None:
     """Nothing connects from Cloudflare's own networks here, so who connects is the client."""
     async with new_customer(tmp_path, straight=False) as mine:
-        mine.claim()
+        found = mine.claim()
         mine.run("domain", "enrol", HOST, "cloudflare")
-        with cloudflare(mine, FULL.format(edge=mine.service.config.edge, host=HOST)):
+        with cloudflare(mine.site(found, CDN)):
             mine.enable("cdn")
             mine.click(await mine.send(), source=VISITOR)
             (event,) = await mine.events(1)
@@ -182,13 +92,12 @@ async def test_full_strict_takes_our_certificate_for_the_target_and_no_other(
     tmp_path: Path,
 ) -> None:
     async with new_customer(tmp_path, straight=False) as mine:
-        found = mine.claim()
-        ours, others = mine.service.ca_file, tmp_path / "root.pem"
-        for roots, name, status in (
-            (ours, found["target"], 404),
-            (others, found["target"], 502),
-            (ours, "links.other.example", 502),
+        site = mine.site(mine.claim())
+        for changed, status in (
+            (site, 404),
+            (replace(site, roots=tmp_path / "root.pem"), 526),
+            (replace(site, target="links.other.example"), 526),
         ):
-            with strict(mine, roots, name) as origin, cloudflare(mine, origin):
+            with cloudflare(changed, Mode.STRICT):
                 answer = status_through(mine)
-                assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (roots, name, answer)
+                assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (changed, answer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Iterator
-from pathlib import Path
 
 from linkseal.config import Address
 from linkseal.testing.lab.site import Site, haproxy, nginx, running, stunnel_program
@@ -96,6 +95,10 @@ frontend changed
     use_backend origin_https if {{ req.hdr(X-Forwarded-Proto) https }}
     default_backend origin_http
 """
+# Error 526: the origin's certificate is not valid. A leg that fails is closed at once.
+_INVALID = """\
+    http-after-response set-status 526 reason "Invalid SSL certificate" if { status 502 503 }
+"""
 _OBFUSCATION = """\
     server {{
         listen 127.0.0.1:{port};
@@ -154,7 +157,7 @@ def cloudflare(
     with contextlib.ExitStack() as parts:
         leg, around = f"{site.edge_https} ssl sni str({site.host}) verify none", ""
         if mode is Mode.STRICT:
-            leg = parts.enter_context(strict_leg(site, site.roots, site.target))
+            leg = parts.enter_context(_strict_leg(site))
         if obfuscation:
             ports = {"port": site.inner_port(), "inner": site.inner_port()}
             around, ready = _CHANGING.format(**ports), Address("127.0.0.1", ports["port"])
@@ -166,11 +169,11 @@ def cloudflare(
             certificate=site.certificate,
             ray=_RAY,
             rules="".join(text for wanted, text in rules if wanted),
-            after=_CACHED if cache_everything else "",
+            after=(_CACHED if cache_everything else "") + (_INVALID if mode is Mode.STRICT else ""),
             secure_first="changing" if around else "origin_https",
             plain_first="changing" if around else "origin_http",
             changing=around,
-            source=site.https.host,
+            source=site.connects_from,
             secure=site.edge_http if mode is Mode.FLEXIBLE else leg,
             edge_http=site.edge_http,
         )
@@ -179,16 +182,11 @@ def cloudflare(
 
 
 @contextlib.contextmanager
-def strict_leg(site: Site, roots: Path, name: str) -> Iterator[str]:
-    """Speak with us as Full (strict) does: SNI is the branded name, the certificate another's.
+def _strict_leg(site: Site) -> Iterator[str]:
+    """Verify us as Full (strict) does: SNI is the branded name, the certificate the target's.
 
     HAProxy checks the certificate against the SNI it sends whenever it sends one, so this leg
     is stunnel's, which tells the two apart.
-
-    Args:
-        site: Whose origin.
-        roots: To verify our certificate with, a PEM file.
-        name: That the certificate must be for.
     """
     port = site.inner_port()
     file = site.write(
@@ -196,10 +194,10 @@ def strict_leg(site: Site, roots: Path, name: str) -> Iterator[str]:
         _STRICT.format(
             port=port,
             edge=site.edge_https,
-            source=site.https.host,
+            source=site.connects_from,
             host=site.host,
-            name=name,
-            roots=roots,
+            name=site.target,
+            roots=site.roots,
         ),
     )
     with running(site, [stunnel_program(), str(file)], Address("127.0.0.1", port)):

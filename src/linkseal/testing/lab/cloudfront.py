@@ -95,7 +95,7 @@ def cloudfront(site: Site, terraform: str = "") -> Iterator[None]:
         viewer=redirect if to_https else "",
         # A variable in proxy_pass keeps the path as it came.
         origin="$origin$request_uri" if as_sent else "$origin$path_alone",
-        source=site.https.host,
+        source=site.connects_from,
         buffering="on" if cached else "off",
         headers="proxy_set_header Host $http_host;"
         if as_sent

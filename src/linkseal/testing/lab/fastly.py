@@ -133,7 +133,7 @@ def fastly(site: Site, snippet: str = "", *, cache_setting: bool = False) -> Ite
         certificate=site.certificate,
         varnish=varnish,
         inner=inner,
-        source=site.https.host,
+        source=site.connects_from,
         edge=site.edge_https,
         target=site.target,
         roots=site.roots,

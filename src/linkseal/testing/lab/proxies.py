@@ -121,23 +121,25 @@ def _caddy(site: Site, content: str, ready: Address) -> contextlib.AbstractConte
 
 
 def _at(site: Site, program: str, content: str) -> str:
-    """Have a file that listens everywhere be at the site's address, if that is another.
+    """Have a file that listens and connects everywhere do both where the site says.
 
-    It listens and connects there: several customers' proxies then have the same ports on one
-    machine, and each is told from the others.
+    Several customers' proxies then have the same ports on one machine, and each is told from
+    the others. On 127.0.0.1 the file is left as it is.
     """
-    address = site.https.host
+    address, source = site.https.host, site.connects_from
+    if source != "127.0.0.1":
+        marks = {
+            "nginx": ("proxy_redirect off;", f"proxy_redirect off; proxy_bind {source};"),
+            "caddy": ("transport http {\n", f"transport http {{\n\t\t\tlocal_address {source}\n"),
+            "haproxy": ("    server origin ", f"    source {source}\n    server origin "),
+        }
+        content = content.replace(*marks[program])
     if address == "127.0.0.1":
         return content
     if program == "caddy":
-        content = content.replace("{\n", f"{{\n\tdefault_bind {address}\n", 1)
-        return content.replace(
-            "transport http {\n", f"transport http {{\n\t\t\tlocal_address {address}\n"
-        )
+        return content.replace("{\n", f"{{\n\tdefault_bind {address}\n", 1)
     if program == "haproxy":
         content = re.sub(r"^\s*bind :::.*\n", "", content, flags=re.MULTILINE)
-        content = content.replace("    server origin ", f"    source {address}\n    server origin ")
         return content.replace("bind :", f"bind {address}:")
     content = re.sub(r"^\s*listen \[::\].*\n", "", content, flags=re.MULTILINE)
-    content = content.replace("proxy_redirect off;", f"proxy_redirect off; proxy_bind {address};")
     return re.sub(r"listen (\d)", rf"listen {address}:\1", content)

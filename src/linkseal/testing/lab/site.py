@@ -31,11 +31,12 @@ class Site:
         certificate: Shown to recipients: key and chain in one PEM file.
         roots: What our edge's certificate is verified with, PEM file.
         http: Where recipients meet it in plain text.
-        https: Where they meet it with TLS; the same address, from which it connects to us, too.
+        https: Where they meet it with TLS; at the same address.
         edge_http: Where our edge listens in plain text.
         edge_https: Where it listens with TLS.
         resolver: DNS server that knows the target, ``127.0.0.1:5353``: customers' proxies ask
             it. Empty when there is none to be asked.
+        source: The address it connects to us from; empty: the one where recipients meet it.
     """
 
     directory: Path
@@ -50,6 +51,12 @@ class Site:
     edge_http: Address
     edge_https: Address
     resolver: str = ""
+    source: str = ""
+
+    @property
+    def connects_from(self) -> str:
+        """The address it connects to us from."""
+        return self.source or self.https.host
 
     def write(self, name: str, content: str) -> Path:
         """Write a file of the stand-in's, and return it."""
