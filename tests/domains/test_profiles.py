@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from linkseal.domains.observation import Answer, Echo, Exchange, Hop, Observation
-from linkseal.domains.profiles import PROFILES, Profile, detect, networks
+from linkseal.domains.profiles import PROFILES, Profile, detect, networks, with_networks
 from linkseal.edge.client import ClientKind, ClientRule, client_address
 
 HOST = "links.acme.example"
@@ -225,3 +225,21 @@ def test_google_ends_the_list_with_its_own_address_and_the_client_is_before_it()
     )
     told = [(b"x-forwarded-for", f"6.6.6.6, 198.18.0.1, {front}".encode())]
     assert client_address("34.96.0.5", told, rule) == "198.18.0.1"
+
+
+def test_the_networks_that_hold_for_a_domain_are_those_of_its_peer() -> None:
+    fastly, own = PROFILES["fastly"], ("203.0.113.7/32",)
+    fetched = {"fastly": ["198.51.100.0/24"], "bunny": ["203.0.113.9/32"]}
+    cases: tuple[tuple[str, str, dict[str, list[str]], tuple[str, ...]], ...] = (
+        ("fastly", "fastly", {}, (*fastly.networks, *own)),
+        ("fastly", "fastly", fetched, ("198.51.100.0/24", *own)),
+        # Enrolled with another: its networks are not this one's.
+        ("fastly", "cloudflare", fetched, ("198.51.100.0/24",)),
+        ("bunny", "", fetched, ("203.0.113.9/32",)),
+        ("proxy", "proxy", fetched, ()),
+    )
+    for found, enrolled, current, held in cases:
+        profile = with_networks(PROFILES[found], enrolled=enrolled, current=current, own=own)
+        assert profile is not None
+        assert (profile.id, profile.networks) == (found, held)
+    assert with_networks(None, enrolled="fastly", current=fetched, own=own) is None

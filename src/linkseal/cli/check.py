@@ -19,7 +19,7 @@ from linkseal.config import Config
 from linkseal.domains.checks import judge
 from linkseal.domains.claim import domain_name
 from linkseal.domains.observation import Observation, save_observation
-from linkseal.domains.profiles import detect
+from linkseal.domains.profiles import detect, with_networks
 from linkseal.prober import (
     ProbeRequest,
     Progress,
@@ -86,9 +86,13 @@ def check(
             observation = msgspec.structs.replace(observation, exchanges=exchanges)
         if save is not None:
             save.write_bytes(save_observation(observation))
-        report = judge(
-            observation, roots=trusted_roots(settings.prober), cdn=detect(observation).profile
+        cdn = with_networks(
+            detect(observation).profile,
+            enrolled=domain.cdn,
+            current=opened.cdn_ranges.networks(),
+            own=domain.own_networks,
         )
+        report = judge(observation, roots=trusted_roots(settings.prober), cdn=cdn)
         conclude(settings, opened, domain, report, datetime.now(UTC))
     tell(observation, report, everything=everything, json=json)
     if report.blocking:

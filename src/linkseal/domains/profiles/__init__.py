@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from linkseal.domains.profiles.believable import own_networks, published_networks
 from linkseal.domains.profiles.detect import Detected, detect
-from linkseal.domains.profiles.model import Mark, Profile, Snapshot, networks
+from linkseal.domains.profiles.model import Mark, Profile, Snapshot, networks, with_networks
 from linkseal.domains.profiles.published import PUBLISHING, read_published, refresh_due
 from linkseal.domains.profiles.table import PROFILES
 
@@ -21,4 +21,5 @@ __all__ = [
     "published_networks",
     "read_published",
     "refresh_due",
+    "with_networks",
 ]

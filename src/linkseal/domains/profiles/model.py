@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 
@@ -73,6 +73,28 @@ class Profile:
     def networks(self) -> tuple[str, ...]:
         """Where it connects from, as shipped."""
         return self.snapshot.networks
+
+
+def with_networks(
+    profile: Profile | None,
+    *,
+    enrolled: str,
+    current: Mapping[str, Iterable[str]],
+    own: Iterable[str] = (),
+) -> Profile | None:
+    """Return the profile that was found in front, with the networks that hold for a domain.
+
+    Args:
+        profile: As found; without any there is nothing to hold.
+        enrolled: The id of the one the domain is enrolled with: only then ``own`` is of it.
+        current: Those fetched later than the shipped ones, by the profile's id.
+        own: The customer's, of a CDN. Those of a proxy make it no CDN.
+    """
+    if profile is None or not (profile.cname_suffixes or profile.networks):
+        return profile
+    ours = tuple(own) if enrolled == profile.id else ()
+    held = networks(profile, current=current.get(profile.id), own=ours)
+    return replace(profile, snapshot=replace(profile.snapshot, networks=held))
 
 
 def networks(
