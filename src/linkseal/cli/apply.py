@@ -60,11 +60,15 @@ def apply(domain: Domain, guide: Guide, said: Confirmed) -> None:
         changes = plan(domain.host, domain.target, domain.ownership, found)
         telling = _Telling(domain, guide, found, changes, said)
         telling.plan()
-        waiting = [each for each in changes if each.doing is not Doing.KEEP]
+        waiting = [each for each in changes if not _keeps(each)]
         if waiting:
             _confirm(waiting, said, telling)
             _do(account, found.zone, waiting, telling)
         telling.end()
+
+
+def _keeps(change: Change) -> bool:
+    return change.doing is Doing.KEEP
 
 
 class _Telling:
@@ -91,7 +95,10 @@ class _Telling:
         out.print(f"Zone {zone.name} ({zone.id}) at Cloudflare:\n", markup=False)
         print_table(
             ("do", "what", "now", "to be"),
-            ((each.doing.value, each.what, each.now or "-", each.then) for each in self._changes),
+            (
+                (each.doing.value, each.what, each.now, "" if _keeps(each) else each.then)
+                for each in self._changes
+            ),
             empty="",
         )
         for note in self._notes:
@@ -110,11 +117,11 @@ class _Telling:
         if self._json:
             self._document(complete=False)
 
-    def not_confirmed(self) -> None:
+    def not_confirmed(self, hint: str = "") -> None:
         if self._json:
             self._document(complete=False)
             return
-        out.print("Nothing was changed. --yes does it without asking.", markup=False)
+        out.print(f"Nothing was changed.{hint}", markup=False)
 
     def end(self) -> None:
         if self._json:
@@ -173,7 +180,7 @@ def _confirm(waiting: Sequence[Change], said: Confirmed, telling: _Telling) -> N
     if not said.yes:
         questions.append(f"Do {'this' if len(waiting) == 1 else f'these {len(waiting)}'}?")
     if questions and not (asks and all(typer.confirm(each, err=True) for each in questions)):
-        telling.not_confirmed()
+        telling.not_confirmed("" if asks else " With --yes it is done without asking.")
         raise typer.Exit(NOT_DONE)
 
 
