@@ -184,14 +184,14 @@ class Enabler:
         straight = route.stand_in is None
         address = "" if straight else route.address
         self.internet.publish(route.host, address, found["target"], found["ownership"])
-        if route.stand_in is not None:
-            site = self.internet.site(self.service, found, route.address)
-            self.fronts.enter_context(await asyncio.to_thread(_started, route.stand_in, site))
         if route.enrolled:
             enrol = ("domain", "enrol", route.host, route.enrolled, "--network", route.address)
             done = await asyncio.to_thread(self._run, *enrol)
             if done.returncode:
                 raise _failed(route.host, "it was not enrolled", done.stderr)
+        if route.stand_in is not None:
+            site = self.internet.site(self.service, found, route.address)
+            self.fronts.enter_context(await asyncio.to_thread(_started, route.stand_in, site))
         way = f"CNAME {found['target']}" if straight else f"A {route.address}"
         self._say(route, f"records published: {way}, TXT")
 
