@@ -17,7 +17,8 @@ from cryptography import x509
 
 from linkseal.certificates.dns_update import DynamicUpdate
 from linkseal.certificates.held import open_key, standing
-from linkseal.certificates.ordering import LEASE, Ordering
+from linkseal.certificates.leases import LEASE
+from linkseal.certificates.ordering import Ordering
 from linkseal.certificates.pem import parse_certificate
 from linkseal.certificates.schedule import State
 from linkseal.config import ACMEConfig, Address, IssuerConfig
@@ -131,9 +132,9 @@ class Bench:
             challenge=Challenge.DNS_01 if wildcard else Challenge.HTTP_01,
             now=datetime.now(UTC),
         )
-        assert ordering.lease(name)
+        assert ordering.leases.take(name)
         ordering.work(self.store.certificates.name(name))
-        ordering.release(name)
+        ordering.leases.release(name)
         return self.store.certificates.name(name)
 
     def in_use(self, name: str = NAME) -> list[StoredCertificate]:
@@ -394,7 +395,7 @@ def test_an_account_is_kept_and_used_again(bench: Bench) -> None:
 WORKER = """
 import sys
 from datetime import UTC, datetime
-from linkseal.certificates.ordering import LEASE, Ordering
+from linkseal.certificates.ordering import Ordering
 from linkseal.config import ACMEConfig
 from linkseal.store import Store
 from linkseal.vault import Vault
@@ -405,11 +406,11 @@ with Store.open(url, migrate=False) as store:
     print("ready", flush=True)
     sys.stdin.readline()
     for due in store.certificates.due(datetime.now(UTC), owner):
-        if ordering.lease(due.name):
+        if ordering.leases.take(due.name):
             name = store.certificates.name(due.name)
             if name.due_at <= datetime.now(UTC):
                 ordering.work(name)
-            ordering.release(due.name)
+            ordering.leases.release(due.name)
 """
 
 
@@ -469,8 +470,8 @@ def test_a_worker_that_lost_its_name_stores_nothing(bench: Bench) -> None:
         challenge=Challenge.HTTP_01,
         now=datetime.now(UTC),
     )
-    assert one.lease(NAME)
-    assert not two.lease(NAME)
+    assert one.leases.take(NAME)
+    assert not two.leases.take(NAME)
     # A worker that lost its lease, and does not know, stores nothing.
     name = bench.store.certificates.name(NAME)
     bench.store.certificates.change_name(

@@ -34,7 +34,7 @@ def test_dns_that_cannot_be_written_is_found_before_an_order(tmp_path: Path) -> 
             challenge=Challenge.DNS_01,
             now=datetime.now(UTC),
         )
-        assert ordering.lease(NAME)
+        assert ordering.leases.take(NAME)
         ordering.work(store.certificates.name(NAME))
         problem = store.certificates.name(NAME).problem
         assert ca.orders == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -21,16 +20,9 @@ from msgspec.structs import replace
 from linkseal.certificates import metrics
 from linkseal.certificates.accounts import Accounts
 from linkseal.certificates.advice import Problem, Whose
-from linkseal.certificates.authority import (
-    Authority,
-    OrderError,
-    new_csr,
-    new_key,
-)
+from linkseal.certificates.authority import Authority, OrderError, new_csr, new_key
 from linkseal.certificates.budget import Budget
-from linkseal.certificates.dns01 import (
-    DNSProvider,
-)
+from linkseal.certificates.dns01 import DNSProvider
 from linkseal.certificates.held import (
     Flight,
     Made,
@@ -39,21 +31,16 @@ from linkseal.certificates.held import (
     standing,
     to_store,
 )
+from linkseal.certificates.leases import Leases, LostError
 from linkseal.certificates.received import check_received
 from linkseal.certificates.renewal import look
-from linkseal.certificates.schedule import (
-    Spent,
-    Wait,
-    try_again_after,
-)
+from linkseal.certificates.schedule import Spent, Wait, try_again_after
 from linkseal.certificates.showing import Showing
 from linkseal.config import ACMEConfig, IssuerConfig
 from linkseal.errors import LinksealError, StoreError
 from linkseal.store import CertificateName, Store, StoredCertificate
 from linkseal.vault import Vault
 
-LEASE: Final = timedelta(seconds=60)
-"""How long a name stays its worker's after the worker was last heard of."""
 _NO_PREDECESSOR: Final = frozenset({"alreadyReplaced", "unauthorized", "malformed"})
 """Problems of an order with ``replaces`` (RFC 9773 §5) that another without it may not have."""
 _ACCOUNT_LOST: Final = frozenset({"accountDoesNotExist", "badPublicKey"})
@@ -75,15 +62,11 @@ class _Waiting(Exception):  # noqa: N818 - not an error
         self.wait = wait
 
 
-class _Lost(Exception):  # noqa: N818 - not an error
-    """Another worker has the name by now."""
-
-
 class Ordering:
     """Gets certificates.
 
     Attributes:
-        owner: What leases are taken as.
+        leases: The names this worker has.
         accounts: The CAs.
         showing: How they are shown challenges.
         budget: What they allow us.
@@ -93,8 +76,7 @@ class Ordering:
         store: Where names and certificates are; shared by threads.
         vault: Seals keys.
         provider: Writes DNS-01 challenges; ``None`` without one.
-        owner: What leases are taken as. The same after a restart, so that a worker which
-            was killed goes on at once; another's for every worker that runs beside it.
+        owner: What leases are taken as; see :class:`~linkseal.certificates.leases.Leases`.
     """
 
     def __init__(
@@ -111,27 +93,12 @@ class Ordering:
         self.budget = Budget(store)
         self.accounts = Accounts(config, store, vault)
         self.showing = Showing(config, store, provider)
-        self.owner = owner
-
-    def lease(self, name: str) -> bool:
-        """Take a name, or go on having it; return whether that worked."""
-        now = _now()
-        return self._store.certificates.lease(name, self.owner, now, now + LEASE)
-
-    def keep(self, name: str) -> None:
-        """Go on having a name; one that was taken from us, as by an import, stays taken."""
-        now = _now()
-        self._store.certificates.settle(name, self.owner, now, "", {}, leased_until=now + LEASE)
-
-    def release(self, name: str) -> None:
-        """Let others have a name."""
-        now = _now()
-        self._store.certificates.lease(name, self.owner, now, now)
+        self.leases = Leases(store, owner)
 
     def postpone(self, name: str) -> None:
         """Try again in a minute what broke off for reasons of ours."""
-        later = _now() + try_again_after(1, 0)
-        self._store.certificates.settle(name, self.owner, _now(), "", {}, due_at=later)
+        with contextlib.suppress(LostError):
+            self.leases.settle(name, "", {}, due_at=_now() + try_again_after(1, 0))
 
     def work(self, name: CertificateName) -> None:
         """Do what is due for a name this worker has leased. Never raises for a failed order.
@@ -145,7 +112,7 @@ class Ordering:
         try:
             if stands.in_use and not name.sealed_order and not asked_for:
                 said, due = look(self.accounts, name.renewal, stands.in_use, _now())
-                self._settle(name, "", {}, renewal=said, due_at=due or _now())
+                self.leases.settle(name.name, "", {}, renewal=said, due_at=due or _now())
                 if due is not None:
                     return
             issuer, made = self._order(name, stands.in_use)
@@ -154,8 +121,10 @@ class Ordering:
             raise
         except _Waiting as waiting:
             log.info("order waits", name=name.name, waiting=str(waiting.wait))
-            self._settle(name, "", {}, waiting=str(waiting.wait), due_at=waiting.wait.until)
-        except _Lost:
+            self.leases.settle(
+                name.name, "", {}, waiting=str(waiting.wait), due_at=waiting.wait.until
+            )
+        except LostError:
             log.warning("another worker has the name", name=name.name)
         except Exception as error:  # noqa: BLE001 - a name must not be tried for ever in silence
             self._failed(name, _told(error))
@@ -222,7 +191,7 @@ class Ordering:
                 return wait, ()
             self.showing.preflight(name, authority, self.accounts.url(issuer))
             return None, self._issue(name, authority, (), in_use)
-        except (StoreError, _Lost):
+        except (StoreError, LostError):
             raise
         except Exception as caught:
             error = _told(caught)
@@ -250,7 +219,7 @@ class Ordering:
                 log.info("order resumed", name=name.name, order=flight.url)
                 made = (*flight.made, self._finish(name, authority, order, flight))
                 return issuer.directory, self._issue(name, authority, made, in_use)
-        except (StoreError, _Lost):
+        except (StoreError, LostError):
             raise
         except Exception as caught:
             error = _told(caught)
@@ -258,9 +227,9 @@ class Ordering:
             passing = error.problem.type in _PASSING
             if flight is not None and passing and flight.tries < _MOST_TRIES:
                 again = replace(flight, tries=flight.tries + 1)
-                self._settle(name, "", {}, sealed_order=seal_flight(self._vault, again))
+                self.leases.settle(name.name, "", {}, sealed_order=seal_flight(self._vault, again))
                 raise error from caught
-        self._settle(name, "", {}, sealed_order=None)
+        self.leases.settle(name.name, "", {}, sealed_order=None)
         return None
 
     def _issue(
@@ -294,8 +263,8 @@ class Ordering:
                 continue
             flight = replace(flight, url=str(order.uri))
             # On record before anything is shown: the key must outlive us.
-            self._settle(
-                name,
+            self.leases.settle(
+                name.name,
                 "ordered",
                 {"issuer": directory, "domain": self.budget.domain(name.name), "order": flight.url},
                 sealed_order=seal_flight(self._vault, flight),
@@ -304,7 +273,7 @@ class Ordering:
                 made = (*made, self._finish(name, authority, order, flight))
             except OrderError as error:
                 if error.problem.type not in _PASSING:
-                    self._settle(name, "", {}, sealed_order=None)
+                    self.leases.settle(name.name, "", {}, sealed_order=None)
                 if not made:
                     raise
                 # One kind is better than none; the other comes with the next renewal.
@@ -343,13 +312,13 @@ class Ordering:
             new,
             _now(),
             "issued",
-            owner=self.owner,
+            owner=self.leases.owner,
             sealed_order=None,
             renewal=None,
             due_at=_now() + _SETTLED,
         )
         if not stored:
-            raise _Lost
+            raise LostError(name.name)
         metrics.ORDERS.labels(issuer, "issued").inc()
         ends = min(each.ends_at for each in new)
         log.info("certificate issued", name=name.name, issuer=issuer, ends_at=ends.isoformat())
@@ -365,9 +334,9 @@ class Ordering:
         log.error(
             "no certificate", name=name.name, again_at=due_at.isoformat("T", "seconds"), **detail
         )
-        with contextlib.suppress(_Lost):
-            self._settle(
-                name,
+        with contextlib.suppress(LostError):
+            self.leases.settle(
+                name.name,
                 "failed",
                 detail,
                 failures=failures,
@@ -375,13 +344,6 @@ class Ordering:
                 waiting="",
                 due_at=due_at,
             )
-
-    def _settle(
-        self, name: CertificateName, what: str, detail: Mapping[str, str], **values: object
-    ) -> None:
-        store = self._store.certificates
-        if not store.settle(name.name, self.owner, _now(), what, detail, **values):
-            raise _Lost
 
 
 def _told(error: Exception) -> OrderError:

@@ -119,6 +119,7 @@ class Keeper:
         owner = datadir.installation_id(config)
         provider = make_provider(config.acme.dns)
         self._ordering = Ordering(config.acme, store, vault, provider, owner)
+        self._leases = self._ordering.leases
         self._pool = ThreadPoolExecutor(config.acme.parallel, thread_name_prefix="order")
         self._active: dict[str, Future[None]] = {}
         self._revision: int | None = None
@@ -158,17 +159,17 @@ class Keeper:
         if time.monotonic() >= self._leases_due:
             self._leases_due = time.monotonic() + _LEASE_SECONDS
             for active in self._active:
-                self._ordering.keep(active)
-        for due in self._store.certificates.due(now, self._ordering.owner):
+                self._leases.keep(active)
+        for due in self._store.certificates.due(now, self._leases.owner):
             if len(self._active) >= self._config.acme.parallel:
                 break
-            if due.name not in self._active and self._ordering.lease(due.name):
+            if due.name not in self._active and self._leases.take(due.name):
                 # As it is now: another worker may have seen to it just before.
                 name = self._store.certificates.name(due.name)
                 if name.due_at is not None and name.due_at <= now:
                     self._active[name.name] = self._pool.submit(self._ordering.work, name)
                 else:
-                    self._ordering.release(name.name)
+                    self._leases.release(name.name)
 
     def _collect(self) -> None:
         for name, future in list(self._active.items()):
@@ -179,7 +180,7 @@ class Keeper:
             if error is not None:
                 log.error("order broken off", name=name, exc_info=error)
                 self._ordering.postpone(name)
-            self._ordering.release(name)
+            self._leases.release(name)
 
     def _report(self) -> None:
         now = datetime.now(UTC)
