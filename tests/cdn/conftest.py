@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from linkseal.config import Address, CDNConfig, CDNSources, Config
-from linkseal.config.sections import ProberConfig
+from linkseal.config import Address, CDNConfig, CDNSources, Config, ProberConfig
 from linkseal.store import Store
 from linkseal.testing.dns_server import running_dns
 from support.publishing import GOOGLE, Published, publishing

@@ -13,8 +13,7 @@ from typing import Any
 import trustme
 from cryptography import x509
 
-from linkseal.config import Address
-from linkseal.config.sections import ProberConfig
+from linkseal.config import Address, ProberConfig
 from linkseal.domains.checks import Report, Result, judge
 from linkseal.domains.fixes import fix
 from linkseal.domains.observation import Exchange, Observation

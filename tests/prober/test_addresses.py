@@ -9,8 +9,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkseal.config import Config
-from linkseal.config.sections import ProberConfig
+from linkseal.config import Config, ProberConfig
 from linkseal.errors import ConfigError
 from linkseal.prober import trusted_roots
 from linkseal.prober.addresses import (

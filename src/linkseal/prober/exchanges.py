@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from linkseal.config.sections import ProberConfig
+from linkseal.config import ProberConfig
 from linkseal.domains.echo import PROBE_PATH, REDIRECT
 from linkseal.domains.observation import AppFile, Exchange
 from linkseal.domains.well_known import CHALLENGE_PATH

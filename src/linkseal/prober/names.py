@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from linkseal.config.sections import ProberConfig
+from linkseal.config import ProberConfig
 from linkseal.domains.caa import names_to_ask
 from linkseal.domains.observation import Answer, Hop
 from linkseal.prober.addresses import is_allowed

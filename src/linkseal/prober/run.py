@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from linkseal.config.sections import ProberConfig
+from linkseal.config import ProberConfig
 from linkseal.domains.observation import Handshake, Observation, Tried
 from linkseal.prober.addresses import egress_addresses
 from linkseal.prober.connect import BROWSER, VERSIONS, shake_hands, try_port
