@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from linkseal.config import Address
+from linkseal.demo.recipient import Recipient
 from linkseal.testing.lab import careless_nginx, own_proxy
 from support.desk import HOST
 from support.stand_ins import Claimed, through
@@ -15,6 +19,25 @@ PROGRAMS = ("nginx", "caddy", "haproxy")
 async def test_a_proxy_by_the_guides_file(acme: Claimed, program: str) -> None:
     found = await through(acme, lambda site: own_proxy(site, program), "proxy")
     assert (found.cdn, found.fails, found.warns) == ("", {}, {})
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_proxies_at_addresses_of_their_own_share_the_ports(acme: Claimed, program: str) -> None:
+    site = acme.site
+    one, other = (
+        replace(
+            site,
+            directory=site.directory / address,
+            http=Address(address, site.http.port),
+            https=Address(address, site.https.port),
+        )
+        for address in ("127.0.0.5", "127.0.0.6")
+    )
+    root = site.certificate.parent / "web-root.pem"
+    with own_proxy(one, program), own_proxy(other, program):
+        for each in (one, other):
+            answer = Recipient(each.https, root).fetch(f"https://{HOST}/c/nothing")
+            assert answer.status == 404
 
 
 async def test_a_line_of_the_file_that_the_customer_changed_is_told(acme: Claimed) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ssl
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -101,10 +100,6 @@ class Internet:
         """Have recipients trust the service's local CA as well, which fills in for the other."""
         roots = (self.web.root_pem, self._ca.root_pem, local_ca.read_bytes())
         self.roots_file.write_bytes(b"".join(roots))
-
-    def trusting(self) -> ssl.SSLContext:
-        """Return a recipient's TLS context."""
-        return ssl.create_default_context(cafile=self.roots_file)
 
     def publish(self, host: str, address: str, target: str, ownership: str) -> None:
         """Publish a customer's records, and ours for the target.

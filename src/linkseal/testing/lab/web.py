@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,8 +50,3 @@ class WebPKI:
             + chain
         )
         return file
-
-    def trusting(self, *more: bytes) -> ssl.SSLContext:
-        """Return a recipient's TLS context, which trusts this root and more (PEM)."""
-        roots = b"".join((self.root_pem, *more)).decode()
-        return ssl.create_default_context(cadata=roots)
