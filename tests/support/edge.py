@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,12 +93,12 @@ def request(path: str, host: str = SHARED, method: str = "GET", **headers: str) 
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def hello(authority: trustme.CA) -> bytes:
+def hello(authority: trustme.CA, name: str = SHARED) -> bytes:
     """Return what a TLS client says first."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     outgoing = ssl.MemoryBIO()
-    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=SHARED)
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
     with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
     return outgoing.read()
@@ -128,6 +129,17 @@ def is_closed(connection: socket.socket) -> bool:
         return connection.recv(1) == b""
     except (ConnectionResetError, ssl.SSLError):
         return True
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let nothing be opened in this process (EMFILE)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def files_in(directory: Path) -> CertificateFiles:

@@ -17,7 +17,7 @@ import aiofastnet
 import structlog
 from aiofastnet.ssl_transport import SSLTransport_Socket
 
-from linkseal.edge.hello import UNRECOGNIZED_NAME, bytes_needed
+from linkseal.edge.hello import INTERNAL_ERROR, UNRECOGNIZED_NAME, bytes_needed
 from linkseal.edge.protocol import EdgeProtocol
 from linkseal.edge.state import EdgeState
 from linkseal.edge.tls import ListeningTLS
@@ -110,10 +110,15 @@ class Acceptor:
                 self._handshake(connection, hello, self._tls)
 
     def _handshake(self, connection: socket.socket, hello: bytes, tls: ListeningTLS) -> None:
-        context, name = tls.choose(hello)
+        try:
+            context, name = tls.choose(hello)
+        except OSError:
+            # No certificate could be opened: the name is served, so it is not to be called unknown.
+            _send_alert(connection, INTERNAL_ERROR)
+            self._failed(connection)
+            return
         if context is None:
-            with contextlib.suppress(OSError):
-                connection.send(UNRECOGNIZED_NAME, socket.MSG_DONTWAIT)
+            _send_alert(connection, UNRECOGNIZED_NAME)
             connection.close()
             return
         timeout = self._state.config.header_timeout
@@ -201,9 +206,14 @@ class Acceptor:
             self._failed(connection)
 
     def _failed(self, connection: socket.socket) -> None:
-        """Count a hello that is none, a name without certificate, a client that left."""
+        """Count a hello that is none, a certificate that cannot be opened, a client that left."""
         self._state.counts.failed_handshakes += 1
         connection.close()
+
+
+def _send_alert(connection: socket.socket, alert: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.send(alert, socket.MSG_DONTWAIT)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

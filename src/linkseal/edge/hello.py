@@ -14,6 +14,8 @@ from typing import Final
 
 UNRECOGNIZED_NAME: Final = b"\x15\x03\x03\x00\x02\x02\x70"
 """A fatal alert, unrecognized_name(112), as a record."""
+INTERNAL_ERROR: Final = b"\x15\x03\x03\x00\x02\x02\x50"
+"""A fatal alert, internal_error(80): the client may try again (RFC 8446 §6.2)."""
 
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1

@@ -112,13 +112,21 @@ class ListeningTLS:
 
         Args:
             hello: The first bytes of the client, perhaps not all of its hello.
+
+        Raises:
+            OSError: The name is served, but nothing can be opened now to serve it by, for want
+                of descriptors or memory. It is logged.
         """
         try:
             name = server_name(hello)
         except UnreadableHelloError:
             return self.context, ""
-        wrong = self.canary.context_for(name) if name else None
-        return wrong or self._context_for(name), name or ""
+        try:
+            wrong = self.canary.context_for(name) if name else None
+            return wrong or self._context_for(name), name or ""
+        except OSError as error:
+            _log_refused(name, error)
+            raise
 
     def certificate_for(self, name: str | None) -> SnapshotCertificate | None:
         """Return what to show for an SNI; ``None`` refuses the handshake.
@@ -145,7 +153,11 @@ class ListeningTLS:
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
     ) -> int | None:
         """Answer OpenSSL in the handshake: no file, no network, no database."""
-        context = self._context_for(name)
+        try:
+            context = self._context_for(name)
+        except OSError as error:
+            _log_refused(name, error)
+            return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
         if context is None:
             # RFC 6066 §3: unrecognized_name.
             return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
@@ -162,10 +174,7 @@ class ListeningTLS:
                 # It is the certificate's own fault: the next best is shown meanwhile.
                 log.error("certificate left out", names=certificate.names, error=str(error))
                 self._left_out[certificate.files] = time.monotonic() + RETRY_AFTER
-            except OSError as error:
-                # It is the machine's, and may be over at the next handshake.
-                log.error("handshake refused", names=certificate.names, error=str(error))
-                return None
+            # Any other OSError is the machine's fault, and may be over at the next handshake.
         self.unknown_names += 1
         return None
 
@@ -207,6 +216,15 @@ def _context_of(pem: bytes) -> ssl.SSLContext:
     forbid_resumption(context)
     _with_file(pem, context.load_cert_chain)
     return context
+
+
+def _log_refused(name: str | None, error: OSError) -> None:
+    log.error(
+        "handshake refused: its certificate cannot be opened now",
+        name=name or "",
+        error=error.strerror or str(error),
+        hint="let the service open more files (LimitNOFILE), or lower edge.max_connections",
+    )
 
 
 def _text(scope: _Scope) -> str:
