@@ -13,6 +13,7 @@ from linkseal.domains.checks import CHECKS
 from linkseal.domains.watching import (
     DEEPEST,
     LEVELS,
+    Blame,
     Course,
     Outcome,
     Rules,
@@ -217,23 +218,35 @@ def test_after_a_start_what_failed_is_looked_at_at_once_and_whole() -> None:
     assert taken_up(DomainState.SSL_ENABLED, 9).failures == RULES.failures - 1
 
 
-def sight(
-    *, reached: bool = True, certain: bool = False, good: bool = False, failing: int = 0
-) -> Sight:
-    return Sight(reached, certain, others_good=good, others_failing=failing)
+ALL_FAIL = Sight(
+    reached=True,
+    certain=False,
+    others=True,
+    others_good=False,
+    others_failing=3,
+    whole_round=True,
+)
 
 
 def test_nothing_is_blamed_on_a_domain_while_no_reference_is_reached() -> None:
-    assert not sight(reached=False, certain=True, good=True).counts
-    assert not sight(reached=False, certain=True, good=True).allows_breaking
+    for certain in (True, False):
+        seen = replace(ALL_FAIL, reached=False, certain=certain, others_good=True)
+        assert seen.blame is Blame.OURS
 
 
 def test_where_all_fail_at_once_only_a_reference_outside_blames_the_domains() -> None:
-    assert sight().allows_breaking
-    assert sight(failing=2).allows_breaking
-    assert not sight(failing=3).allows_breaking
-    assert sight(failing=3, good=True).allows_breaking
-    assert sight(failing=3, certain=True).allows_breaking
+    assert ALL_FAIL.blame is Blame.OURS
+    assert replace(ALL_FAIL, certain=True).blame is Blame.DOMAIN
+    assert replace(ALL_FAIL, others_good=True).blame is Blame.DOMAIN
+    assert replace(ALL_FAIL, others_failing=2).blame is Blame.DOMAIN
+    assert replace(ALL_FAIL, others=False, others_failing=0).blame is Blame.DOMAIN
+
+
+def test_until_the_others_had_their_turn_it_is_not_decided() -> None:
+    seen = replace(ALL_FAIL, whole_round=False, others_failing=0)
+    assert seen.blame is Blame.UNDECIDED
+    assert replace(seen, others_good=True).blame is Blame.DOMAIN
+    assert replace(seen, others=False).blame is Blame.DOMAIN
 
 
 @pytest.mark.parametrize(

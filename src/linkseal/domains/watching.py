@@ -242,6 +242,14 @@ def take_up(
     )
 
 
+class Blame(enum.Enum):
+    """Whose fault a failed look is taken to be."""
+
+    DOMAIN = "domain"
+    UNDECIDED = "undecided"
+    OURS = "ours"
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What a failed look has to be weighed against.
@@ -249,30 +257,33 @@ class Sight:
     Attributes:
         reached: Whether what must always be reached was, after the look failed.
         certain: Whether that lies outside, as the operator says, and so settles it.
-        others_good: Whether any other domain was found good since this one began to fail.
-        others_failing: How many other domains fail now.
+        others: Whether any other domain is looked at as often.
+        others_good: Whether any other was found good since this one began to fail.
+        others_failing: How many others fail now.
+        whole_round: Whether each of them had its turn since.
     """
 
     reached: bool
     certain: bool
+    others: bool
     others_good: bool
     others_failing: int
+    whole_round: bool
 
     @property
-    def counts(self) -> bool:
-        """Whether a failed look says something of the domain and not of us."""
-        return self.reached
-
-    @property
-    def allows_breaking(self) -> bool:
+    def blame(self) -> Blame:
         """Whether links may leave the domain for it.
 
         Where every domain fails at once and nothing outside is known to be reached, the
-        fault is taken to be ours.
+        fault is taken to be ours; so the others are waited for, unless one of them is well.
         """
         if not self.reached:
-            return False
-        return self.certain or self.others_good or self.others_failing < _ENOUGH
+            return Blame.OURS
+        if self.certain or self.others_good or not self.others:
+            return Blame.DOMAIN
+        if not self.whole_round:
+            return Blame.UNDECIDED
+        return Blame.DOMAIN if self.others_failing < _ENOUGH else Blame.OURS
 
 
 WARN_DAYS: Final = (30, 14, 7, 1)

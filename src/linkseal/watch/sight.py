@@ -37,12 +37,14 @@ class Eyes:
         """Whether no domain is blamed now."""
         return bool(self._blind)
 
-    async def weigh(self, host: str, since: float) -> Sight:
+    async def weigh(self, host: str, since: float, *, others: bool, whole_round: bool) -> Sight:
         """Return what a failed look of a domain has to be weighed against.
 
         Args:
             host: The domain.
             since: When it began to fail.
+            others: Whether any other domain is looked at as often.
+            whole_round: Whether each of them had its turn since.
         """
         reached = await self._references.reached()
         if not reached:
@@ -51,8 +53,10 @@ class Eyes:
         return Sight(
             reached=reached,
             certain=self._references.certain,
+            others=others,
             others_good=any(at >= since for other, at in self._good.items() if other != host),
             others_failing=len(self._failing - {host}),
+            whole_round=whole_round,
         )
 
     async def all_fail(self) -> None:

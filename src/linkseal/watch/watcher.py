@@ -16,6 +16,7 @@ from cryptography import x509
 
 from linkseal.config import Config
 from linkseal.domains.watching import (
+    Blame,
     Course,
     Outcome,
     Rules,
@@ -250,18 +251,25 @@ class Watcher:
         """Take in what a look came to, and have links follow."""
         host, course, now = watched.domain.host, watched.course, datetime.now(UTC)
         if found.failed:
-            sight = await self._eyes.weigh(host, course.failing_since or began)
+            since = began if course.failing_since is None else course.failing_since
+            sight = await self._eyes.weigh(
+                host,
+                since,
+                others=self._others(watched),
+                whole_round=self.now() - since > self._rules.interval + self._rules.retry,
+            )
             after, outcome = course.failed(
                 found.failed, began=began, at=self.now(), rules=self._rules
             )
-            blamed = sight.counts
-            if blamed and outcome is Outcome.BREAKS and not sight.allows_breaking:
-                blamed = False
-                await self._eyes.all_fail()
-            if not blamed:
+            breaks, blame = outcome is Outcome.BREAKS, sight.blame
+            if not sight.reached or (breaks and blame is Blame.OURS):
+                if sight.reached:
+                    await self._eyes.all_fail()
                 metrics.LOOKS.labels("unseen").inc()
                 watched.course = course.unseen(found.failed, self.now())
                 return
+            if breaks and blame is Blame.UNDECIDED:
+                outcome = Outcome.NOTHING
             metrics.LOOKS.labels("failed").inc()
             watched.course = after
             self._eyes.failed(host, broken=course.broken)
@@ -280,6 +288,13 @@ class Watcher:
                 await self._records.count(host, passed=True, now=now)
         if outcome is not Outcome.NOTHING:
             await self._follow(watched, found, now, broken=outcome is Outcome.BREAKS)
+
+    def _others(self, watched: Watched) -> bool:
+        """Whether any other domain whose links are https is looked at as often."""
+        return any(
+            each is not watched and each.course.scope is Scope.SSL and not each.course.broken
+            for each in self._watched.values()
+        )
 
     async def _follow(self, watched: Watched, found: Found, now: datetime, *, broken: bool) -> None:
         """Have the links of new mail leave a domain, or come back to it."""
