@@ -14,7 +14,7 @@ import pytest
 from linkseal import datadir
 from linkseal.config import Address, Config, SMTPConfig
 from linkseal.intake.proxy import serving
-from linkseal.intake.reception import Reception
+from linkseal.intake.reception import CustomerQueries, Reception
 from linkseal.store import Store
 from linkseal.testing.mailbox import Mailbox
 from support.intake import MakeProxy, Proxy
@@ -32,7 +32,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
     @contextlib.asynccontextmanager
-    async def make(mailbox: Mailbox | None = None, **smtp: Any) -> AsyncIterator[Proxy]:
+    async def make(
+        mailbox: Mailbox | None = None, customers: CustomerQueries | None = None, **smtp: Any
+    ) -> AsyncIterator[Proxy]:
         box = mailbox or Mailbox()
         await box.start()
         config = Config(
@@ -42,7 +44,11 @@ def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
         )
         datadir.prepare(config)
         reception = Reception(
-            config, datadir.open_vault(config), store.customers, store.messages, store.domains
+            config,
+            datadir.open_vault(config),
+            customers or store.customers,
+            store.messages,
+            store.domains,
         )
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         addresses = [Address(*each.getsockname()[:2]) for each in sockets]

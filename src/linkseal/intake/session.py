@@ -11,6 +11,7 @@ Standards: RFC 5321, 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2920 (PIPELI
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -68,6 +69,7 @@ class ProxySession(SMTP):
         reception: Takes messages in.
         next_hop: Where they go.
         busy: Counts messages under way, for a clean stop.
+        logins: Checks passwords, which takes too long for the loop.
         tls: For STARTTLS; ``None`` does not offer it.
         customer: Whose listener this is; ``None`` for everybody's.
     """
@@ -81,12 +83,13 @@ class ProxySession(SMTP):
         reception: Reception,
         next_hop: NextHop,
         busy: Busy,
+        logins: Executor,
         *,
         tls: ssl.SSLContext | None,
         customer: str | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._proxy = _Handler(config, reception, next_hop, busy, customer)
+        self._proxy = _Handler(config, reception, next_hop, busy, logins, customer)
         super().__init__(
             self._proxy,
             data_size_limit=config.max_message_bytes,
@@ -97,7 +100,7 @@ class ProxySession(SMTP):
             auth_required=config.auth == "required",
             auth_require_tls=config.auth_requires_tls,
             auth_exclude_mechanism=["LOGIN", "PLAIN"] if config.auth == "off" else None,
-            authenticator=self._proxy.authenticate,
+            authenticator=_not_yet_checked,
             loop=loop,
         )
 
@@ -109,6 +112,18 @@ class ProxySession(SMTP):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and ip_address(peer[0]).is_loopback:
             self._auth_require_tls = False
+
+    async def auth_PLAIN(  # noqa: N802 - the base's name
+        self, server: SMTP, args: list[str]
+    ) -> AuthResult:
+        """Log in by PLAIN (RFC 4616)."""
+        return await self._proxy.authenticate(await super().auth_PLAIN(server, args))
+
+    async def auth_LOGIN(  # noqa: N802 - the base's name
+        self, server: SMTP, args: list[str]
+    ) -> AuthResult:
+        """Log in by LOGIN, which some clients have nothing better than."""
+        return await self._proxy.authenticate(await super().auth_LOGIN(server, args))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Leave the next hop too."""
@@ -125,12 +140,14 @@ class _Handler:
         reception: Reception,
         next_hop: NextHop,
         busy: Busy,
+        logins: Executor,
         customer: str | None,
     ) -> None:
         self._config = config
         self._reception = reception
         self._next_hop = next_hop
         self._busy = busy
+        self._logins = logins
         self._listener_customer = customer
         self._customer: Customer | None = None
         self._conversation: Conversation | None = None
@@ -142,17 +159,16 @@ class _Handler:
         """Be nobody again."""
         self._customer = None
 
-    def authenticate(
-        self,
-        _server: SMTP,
-        _session: Session,
-        _envelope: Envelope,
-        _mechanism: str,
-        data: LoginPassword,
-    ) -> AuthResult:
-        """Check a login."""
+    async def authenticate(self, read: AuthResult) -> AuthResult:
+        """Check a login, once it has been read; other sessions go on meanwhile."""
+        if not read.success:
+            return read
+        data = read.auth_data
+        assert isinstance(data, LoginPassword)
         try:
-            customer = self._reception.log_in(data.login.decode(), data.password.decode())
+            customer = await asyncio.get_running_loop().run_in_executor(
+                self._logins, self._reception.log_in, data.login.decode(), data.password.decode()
+            )
         except LinksealError as error:
             log.error("login not checked", **error.as_dict())
             return AuthResult(
@@ -355,6 +371,13 @@ class _Handler:
                 await self._conversation.command("RSET")
             except IntakeError:
                 self._conversation = None
+
+
+def _not_yet_checked(
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+) -> AuthResult:
+    """Hand a login on: the library would have it checked on its event loop."""
+    return AuthResult(success=True, auth_data=data)
 
 
 def _announced(features: Features, size: int) -> list[str]:
