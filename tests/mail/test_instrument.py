@@ -34,11 +34,6 @@ def outcome(tag: str) -> tuple[LinkOutcome, str]:
     return link.outcome, done.message.partition(b"\n\n")[2].decode()
 
 
-def pixel_tag() -> str:
-    body = body_of(instrument(html_mail("x")).message)
-    return body[body.index("<img ") :].strip()
-
-
 def sealed_in(html: str) -> str:
     start = html.index(BASE)
     end = min(at for at in (html.find(stop, start) for stop in "\"' >") if at > 0)
@@ -116,36 +111,6 @@ def test_a_sealed_link_is_not_sealed_again() -> None:
     )
     assert elsewhere.links[0].outcome is LinkOutcome.ALREADY_OURS
     assert elsewhere.message is once.message
-
-
-def test_a_message_that_comes_by_twice_gets_one_pixel() -> None:
-    once = instrument(html_mail('<p>Hello</p><img src="https://a.example/o/logo.png">'))
-    assert once.pixel_part == "1"
-    twice = instrument(once.message)
-    assert twice.message is once.message
-    assert twice.pixel_part is None
-
-
-@pytest.mark.parametrize("end", ["", "\n", "</body></html>", "\n \n</body>\n</html>\n"])
-def test_the_pixel_is_known_again_before_any_end_of_the_body(end: str) -> None:
-    html = f"<html><body><p>Hello</p>{pixel_tag()}{end}"
-    assert instrument(html_mail(html)).pixel_part is None
-
-
-@pytest.mark.parametrize(
-    "quoted",
-    [
-        "<p>Look:</p><blockquote>{}</blockquote>",
-        "{}<p>Look above</p>",
-        "<blockquote>{}</blockquote></body></html>",
-        "{} I wrote > this",
-    ],
-)
-def test_a_quoted_newsletters_pixel_does_not_stop_ours(quoted: str) -> None:
-    html = quoted.format(pixel_tag())
-    done = instrument(html_mail(html))
-    assert done.pixel_part == "1"
-    assert body_of(done.message).count("<img ") == 2
 
 
 @pytest.mark.parametrize(

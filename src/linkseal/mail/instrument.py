@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from linkseal.errors import TokenError
 from linkseal.mail.content import Content, Unreadable, read_content
 from linkseal.mail.html import Edit, Link, Page, without
 from linkseal.mail.links import is_sealed, judge
@@ -21,13 +23,16 @@ from linkseal.mail.record import (
     PartRecord,
     Reason,
 )
-from linkseal.seal import Keyring, Kind, MessageID, Sealed, sealed_url
+from linkseal.seal import Keyring, Kind, MessageID, Sealed, open_url, sealed_url
 
 _PIXEL: Final = (
     '<img src="{url}" width="1" height="1" alt="" border="0" '
     'style="height:1px!important;width:1px!important;border-width:0!important;'
     'margin:0!important;padding:0!important">'
 )
+
+_ON_ITS_WAY: Final = timedelta(hours=1)
+"""How long after a message was instrumented it may come by once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ class _Work:
         self._number = 0
         self.links: list[LinkRecord] = []
         self.pixel_part: str | None = None
+        self._has_pixel = False
 
     def change(self, part: HTMLPart, message: bytes) -> bytes | None:
         """Return a part's new body; ``None`` when nothing in it changes.
@@ -142,7 +148,7 @@ class _Work:
             content = read_content(raw, part.charset, part.encoding, _line_end(message))
             page = Page(content.text)
             records, edits, breaks = self._links(page, part.part)
-            pixels = self._pixels(page)
+            pixels = self._pixels(page, records)
             body = _encoded(content, page, [*edits, *pixels], breaks) if edits or pixels else None
         except Unreadable:
             self._number = first
@@ -186,14 +192,16 @@ class _Work:
         self._number += 1
         return record, [*marks, Edit(link.start, link.end, text)]
 
-    def _pixels(self, page: Page) -> list[Edit]:
+    def _pixels(self, page: Page, records: list[LinkRecord]) -> list[Edit]:
         """Return the edits that place the pixel, and clear away its other places."""
         if not self._options.track_opens:
             return []
         tag = self._options.pixel_tag
         places = page.places(tag) if tag and tag in page.text else []
         pixel = []
-        wanted = self.pixel_part is None and not self._has_pixel(page)
+        if self._came_by(page, records, asked=bool(places)):
+            self._has_pixel = True
+        wanted = self.pixel_part is None and not self._has_pixel
         if wanted and (places or page.pixel_at is not None):
             url = sealed_url(
                 self._base,
@@ -205,17 +213,38 @@ class _Work:
             pixel = [Edit(*at, _PIXEL.format(url=url))]
         return pixel + [Edit(start, end, "") for start, end in places]
 
-    def _has_pixel(self, page: Page) -> bool:
+    def _came_by(self, page: Page, records: list[LinkRecord], *, asked: bool) -> bool:
         """Whether the page was instrumented before: one open must not count as two.
 
-        Only a pixel directly before the end of the body says so, where ours is put: others
-        are somebody else's opens, as in a reply that quotes a newsletter.
+        A pixel directly before the end of the body says so, where ours is put: others are
+        somebody else's opens, as in a reply that quotes a newsletter. With a tag configured
+        ours may stand anywhere, and then it does if it is of this customer and of late,
+        nothing else on the page is left to seal, and the tag does not ask for one (again).
         """
+        if self._ends_with_pixel(page):
+            return True
+        if not self._options.pixel_tag or asked or "/o/" not in page.text:
+            return False
+        if any(record.outcome is LinkOutcome.SEALED for record in records):
+            return False
+        return any(self._is_of_late(src) for src in page.images())
+
+    def _ends_with_pixel(self, page: Page) -> bool:
         before = page.text[: page.pixel_at or 0].rstrip()
         last = before[before.rfind("<") :]
         if "/o/" not in last or last.find(">") != len(last) - 1:
             return False
         return any(is_sealed(src, self._keyring) for src in Page(last).images())
+
+    def _is_of_late(self, src: str) -> bool:
+        """Whether an image is the pixel of a message of this customer that may be this one."""
+        try:
+            sealed = open_url(self._keyring, src)
+        except TokenError:
+            return False
+        ours = sealed.kind is Kind.OPEN and sealed.customer == self._customer
+        age = self._message_id.issued_at - sealed.message.issued_at
+        return ours and abs(age) <= _ON_ITS_WAY
 
 
 def _line_end(message: bytes) -> str:
