@@ -25,7 +25,7 @@ from linkseal.certificates.preflight import check_answered, check_caa
 from linkseal.config import ACMEConfig
 from linkseal.domains.caa import IssuerIdentity
 from linkseal.errors import CertificateError, LinksealError
-from linkseal.store import CertificateName, Challenge, Store
+from linkseal.store import CertificateName, Challenge, NameKind, Store
 
 _CHALLENGE_LIFE: Final = timedelta(hours=1)
 
@@ -79,7 +79,7 @@ class Showing:
                 self._store.acme.withdraw(token)
         else:
             probe = f"linkseal-{secrets.token_hex(16)}"
-            with self._in_dns(name.name.removeprefix("*."), probe):
+            with self._in_dns(name, name.name.removeprefix("*."), probe):
                 pass
 
     @contextlib.contextmanager
@@ -96,19 +96,19 @@ class Showing:
                     self._store.acme.publish(each.token, each.answer, _now() + _CHALLENGE_LIFE)
                     self._check_answered(each.name, each.token, each.answer)
                     continue
-                shown.enter_context(self._in_dns(each.name, each.answer))
+                shown.enter_context(self._in_dns(name, each.name, each.answer))
             yield
 
     @contextlib.contextmanager
-    def _in_dns(self, name: str, value: str) -> Iterator[None]:
-        """Show a TXT value, and wait until it is seen; withdraw it at the end."""
+    def _in_dns(self, name: CertificateName, host: str, value: str) -> Iterator[None]:
+        """Show a TXT value for a host, and wait until it is seen; withdraw it at the end."""
         if self._provider is None:
             raise CertificateError(
-                f"{name} needs a DNS-01 challenge, and nothing here writes DNS",
+                f"{host} needs a DNS-01 challenge, and nothing here writes DNS",
                 code="acme-dns-missing",
                 hint="set acme.dns.provider to rfc2136 or exec",
             )
-        owner = challenge_owner(name, self._resolver.cname)
+        owner = challenge_owner(host, self._resolver.cname, self._allowed(name))
         try:
             self._provider.publish(owner, value)
             deadline = time.monotonic() + self.answer_seconds
@@ -116,6 +116,16 @@ class Showing:
             yield
         finally:
             _quietly(self._provider.withdraw, owner, value)
+
+    def _allowed(self, name: CertificateName) -> tuple[str, ...] | None:
+        """Return below which names a delegation must lead; ``None`` is any.
+
+        Where a branded name's leads is its customer's to say, but what is written there is by
+        our key; where our own names' lead is the operator's.
+        """
+        if name.kind is not NameKind.BRANDED:
+            return None
+        return self._config.dns.delegations_below or None
 
     def _check_answered(self, host: str, token: str, answer: str) -> None:
         deadline = time.monotonic() + self.answer_seconds

@@ -99,6 +99,9 @@ class IssuerConfig(Section):
     profile: str = Field("", description="Certificate profile to ask for, as in tlsserver.")
 
 
+_Domain = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+
+
 class DNSConfig(Section):
     """How DNS-01 challenges get into DNS."""
 
@@ -117,6 +120,11 @@ class DNSConfig(Section):
     command: tuple[str, ...] = Field(
         (),
         description="exec: program and arguments; publish or withdraw, name and value are added.",
+    )
+    delegations_below: tuple[_Domain, ...] = Field(
+        (),
+        description="Names that customers' delegated challenges must lead below, as in "
+        "acme.ct.example.net; empty: wherever the key or program may write.",
     )
     authority_port: int = Field(
         53, ge=1, le=65535, description="Port of authoritative servers; 53 outside of a lab."
