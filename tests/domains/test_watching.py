@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -25,7 +26,7 @@ from linkseal.domains.watching import (
     level_of,
     levels_of,
     next_regular,
-    phase_of,
+    phases_of,
     scope_of,
     take_up,
 )
@@ -33,7 +34,7 @@ from linkseal.domains.watching import (
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 RULES = Rules(interval=60.0, retry=20.0, failures=3, recoveries=2)
 NOON = 1_795_521_600.0
-WELL = Course(Scope.SSL, broken=False, phase=0.25, looked_at=NOON)
+WELL = Course(Scope.SSL, broken=False, phases=(0.25, 0.5, 0.1, 0.7, 0.3, 0.9), looked_at=NOON)
 
 
 def broken(level: float) -> Course:
@@ -90,25 +91,36 @@ def test_the_next_regular_look_is_later_and_no_more_than_an_interval_away(
     assert abs(next_regular((after + found) / 2, phase, every) - found) < 1e-3 * every
 
 
-def test_ten_thousand_domains_are_looked_at_evenly() -> None:
-    due = [
-        next_regular(NOON, phase_of(f"links.c{number}.example", "here"), MINUTE) - NOON
-        for number in range(10_000)
-    ]
-    a_second = [sum(second < each <= second + 1 for each in due) for second in range(60)]
-    assert (min(a_second) > 100, max(a_second) < 250, sum(a_second)) == (True, True, 10_000)
+def test_ten_thousand_domains_are_looked_at_evenly_and_deeply_too() -> None:
+    """At any second there are some 167 looks, and not so many more deep ones than there must."""
+    rules = Rules(60.0, 20.0, 3, 2)
+    looks, deep = Counter[int](), Counter[int]()
+    for number in range(10_000):
+        phases = phases_of(f"links.c{number}.example", "here")
+        course = Course(Scope.SSL, broken=False, phases=phases, looked_at=NOON)
+        for _ in range(3):
+            due = course.due_at(rules)
+            looks[int(due - NOON)] += 1
+            deep[int(due - NOON)] += course.level_at(due, rules) >= 15 * MINUTE
+            course, _ = course.passed(due, rules)
+    seconds = range(60, 120)
+    assert 100 < min(looks[each] for each in seconds)
+    assert max(looks[each] for each in seconds) < 230
+    assert sum(looks[each] for each in seconds) == 10_000
+    assert max(deep[each] for each in seconds) < 35
+    assert 500 < sum(deep[each] for each in seconds) < 850
 
 
 def test_another_installation_looks_at_another_time() -> None:
-    assert phase_of("links.acme.example", "here") != phase_of("links.acme.example", "there")
-    assert phase_of("links.acme.example", "here") == phase_of("links.acme.example", "here")
+    assert phases_of("links.acme.example", "here") != phases_of("links.acme.example", "there")
+    assert phases_of("links.acme.example", "here") == phases_of("links.acme.example", "here")
 
 
 def test_a_look_is_as_deep_as_what_came_due_since_the_last() -> None:
     due = WELL.due_at(RULES)
     assert NOON < due <= NOON + MINUTE
     assert WELL.level_at(due, RULES) == MINUTE
-    quarter = next_regular(NOON, WELL.phase, 15 * MINUTE)
+    quarter = next_regular(NOON, WELL.phases[2], 15 * MINUTE)
     assert WELL.level_at(quarter, RULES) == 15 * MINUTE
     # A service that was down for long looks at everything once.
     assert WELL.level_at(NOON + 30 * DAY, RULES) == 7 * DAY

@@ -28,6 +28,7 @@ LEVELS: Final = tuple(
 """The intervals of the table, in seconds: a look's level is one of them."""
 DEEPEST: Final = 3600.0
 """The least level whose looks take in everything the prober can see."""
+_PHASE_BYTES: Final = 4
 _BROKEN_EVERY: Final = 0.25
 """What is known to be broken is looked at after this part of the interval of its checks."""
 _ENOUGH: Final = 3
@@ -117,10 +118,16 @@ def level_of(checks: Iterable[str]) -> float:
     return max((each.total_seconds() for each in every if each), default=0.0)
 
 
-def phase_of(host: str, installation: str) -> float:
-    """Return the part of every interval, from 0 to 1, by which a domain's looks are shifted."""
+def phases_of(host: str, installation: str) -> tuple[float, ...]:
+    """Return by which part of each interval, from 0 to 1, a domain's looks are shifted.
+
+    One for each of :data:`LEVELS`, and they have nothing to do with one another: else all whose
+    deep look comes due in one minute would make it in one second of that minute.
+    """
     digest = hashlib.sha256(f"{installation} {host}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+    places = range(0, _PHASE_BYTES * len(LEVELS), _PHASE_BYTES)
+    parts = (int.from_bytes(digest[each : each + _PHASE_BYTES], "big") for each in places)
+    return tuple(part / 256**_PHASE_BYTES for part in parts)
 
 
 def next_regular(after: float, phase: float, every: float) -> float:
@@ -137,7 +144,7 @@ class Course:
     Attributes:
         scope: What it sees to.
         broken: Whether the links of new mail have left it.
-        phase: See :func:`phase_of`.
+        phases: See :func:`phases_of`.
         looked_at: When a look last ended, or when the watch took it up.
         failures: Failed looks in a row.
         failing_since: When the first of them began.
@@ -147,7 +154,7 @@ class Course:
 
     scope: Scope
     broken: bool
-    phase: float
+    phases: tuple[float, ...]
     looked_at: float
     failures: int = 0
     failing_since: float | None = None
@@ -157,8 +164,7 @@ class Course:
     def due_at(self, rules: Rules) -> float:
         """Return when it is looked at next."""
         if not self.level:
-            shortest = rules.seconds(levels_of(self.scope)[0])
-            return next_regular(self.looked_at, self.phase, shortest)
+            return self._next(levels_of(self.scope)[0], rules)
         if self.broken and not self.good:
             pause = max(rules.interval, rules.seconds(self.level) * _BROKEN_EVERY)
             return self.looked_at + max(pause, rules.retry)
@@ -166,12 +172,12 @@ class Course:
 
     def level_at(self, now: float, rules: Rules) -> float:
         """Return how deep a look has to be that begins now."""
-        due = [
-            level
-            for level in levels_of(self.scope)
-            if next_regular(self.looked_at, self.phase, rules.seconds(level)) <= now
-        ]
+        due = [level for level in levels_of(self.scope) if self._next(level, rules) <= now]
         return max(self.level, *due, levels_of(self.scope)[0])
+
+    def _next(self, level: float, rules: Rules) -> float:
+        phase = self.phases[LEVELS.index(level)]
+        return next_regular(self.looked_at, phase, rules.seconds(level))
 
     def passed(self, at: float, rules: Rules) -> tuple[Course, Outcome]:
         """Return the course after a good look that ended ``at``, and what follows."""
@@ -234,7 +240,7 @@ def take_up(
     return Course(
         scope=scope,
         broken=broken,
-        phase=phase_of(host, installation),
+        phases=phases_of(host, installation),
         looked_at=now - rules.seconds(DEEPEST) if troubled else now,
         failures=failures if broken else min(failures, rules.failures - 1),
         failing_since=failing_since,

@@ -14,7 +14,7 @@ import structlog
 from linkseal import datadir
 from linkseal.cdn.daily import DailyRefresh
 from linkseal.config import Config
-from linkseal.domains.watching import phase_of
+from linkseal.domains.watching import phases_of
 from linkseal.errors import LinksealError
 from linkseal.prober import trusted_roots
 from linkseal.stopping import stop_signal
@@ -80,7 +80,7 @@ async def _until_stopped(watcher: Watcher | None, ends: tuple[int, ...]) -> None
 
 def _daily(config: Config, installation: str) -> None:
     """Do what is due once a day, in a thread that is not waited for at the end."""
-    jitter = phase_of("daily", installation)
+    jitter = phases_of("daily", installation)[0]
     with Store.open(config.store_url, migrate=False) as store:
         refresh = DailyRefresh(config, store, began=datetime.now(UTC), jitter=jitter)
         while True:
