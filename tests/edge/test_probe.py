@@ -234,7 +234,7 @@ def test_answers_stay_in_their_order(edge: Edge) -> None:
 
 
 def test_a_worker_remembers_so_many_nonces_and_forgets_those_that_expired() -> None:
-    probes = room.Probes(0, PROBE_KEY)
+    probes = room.Probes(0, PROBE_KEY, most=1000)
     line = room.Line(asyncio.BaseTransport(), "", "192.0.2.1")
 
     def answered(text: str) -> bool:
@@ -244,7 +244,7 @@ def test_a_worker_remembers_so_many_nonces_and_forgets_those_that_expired() -> N
     ends = int(time.time()) + 5
     first, *more = [
         make_nonce(HOST, expires_at=ends, entropy=secrets.token_bytes(16), key=PROBE_KEY)
-        for _ in range(room.MOST_USED)
+        for _ in range(probes.most)
     ]
     assert answered(first)
     assert all(answered(each) for each in more)
