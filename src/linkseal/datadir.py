@@ -173,19 +173,30 @@ def installation_id(config: Config) -> str:
     """Return what tells this installation from others on one database, 32 characters.
 
     Drawn at the first call, and kept: neither a host's name nor a path, which two containers
-    may share and one may lose.
+    may share and one may lose. Of several processes that call it first, one draws.
 
     Raises:
         VaultError: It cannot be written.
     """
     file = config.data_dir / "installation.id"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        kept = file.read_text(encoding="ascii").strip()
-        if kept:
+    if kept := _kept_id(file):
+        return kept
+    handle = os.open(config.data_dir, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if kept := _kept_id(file):
             return kept
-    drawn = secrets.token_hex(16)
-    write_private(file, drawn.encode() + b"\n")
-    return drawn
+        drawn = secrets.token_hex(16)
+        write_private(file, drawn.encode() + b"\n")
+        return drawn
+    finally:
+        os.close(handle)
+
+
+def _kept_id(file: Path) -> str:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return file.read_text(encoding="ascii").strip()
+    return ""
 
 
 def probe_key_file(config: Config) -> Path:

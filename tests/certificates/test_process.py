@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -141,6 +143,20 @@ def test_a_worker_is_the_same_after_a_restart_and_another_in_another_directory(
     # A restart: the lease of before is this installation's still.
     assert [each.name for each in store.certificates.due(now, again)] == [NAME]
     assert store.certificates.due(now, another) == []
+
+
+def test_those_that_start_together_agree_on_the_id(config: Config) -> None:
+    """As the parts of a new service do: a lease taken under another id outlives its worker."""
+    together = threading.Barrier(4)
+
+    def draw(_: int) -> str:
+        together.wait(10)
+        return datadir.installation_id(config)
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            (config.data_dir / "installation.id").unlink(missing_ok=True)
+            assert len(set(pool.map(draw, range(4)))) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\xfe"])
