@@ -60,6 +60,12 @@ def test_a_name_is_claimed_in_its_one_form(text: str, host: str) -> None:
         ("links_1.acme.example", "domain-name"),
         ("-links.acme.example", "domain-name"),
         ("links..acme.example", "domain-name"),
+        ("links.acme.example..", "domain-name"),
+        # No A-labels (RFC 5890 §2.3.2.1): not Punycode; of what ASCII says; not normalized.
+        ("xn--zzzz.acme.example", "domain-name"),
+        ("xn--links-.acme.example", "domain-name"),
+        ("xn--.acme.example", "domain-name"),
+        ("links.xn--Bcher-KVA\u0301.example", "domain-name"),
         ("links.acme.example\n$INCLUDE x", "domain-name"),
         ("links.acme.example;", "domain-name"),
         ("links.\u200bacme\u0000.example", "domain-name"),
@@ -98,6 +104,32 @@ def test_the_hint_for_an_apex_names_what_can_be_claimed() -> None:
     with pytest.raises(DomainError, match="no CNAME can stand there") as refusal:
         claim("acme.example")
     assert refusal.value.hint == "claim a name under it, as in links.acme.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("https://links.acme.example/", "without https:// and path"),
+        ("links_x.acme.example", "no host has _ in its name"),
+        ("xn--zzzz.acme.example", "none that IDNA makes"),
+        (f"{'links.' * 1000}example", "at most 253 characters"),
+        (f"{'bücher.' * 1000}example", "at most 253 characters"),
+        (f"links.{'a' * 64}.example", "two labels or more"),
+        ("links", "two labels or more"),
+    ],
+)
+def test_the_hint_for_what_is_no_name_fits_what_is_wrong(text: str, hint: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        claim(text)
+    assert hint in refusal.value.hint
+    assert len(refusal.value.message) < 120
+
+
+def test_a_long_name_is_cut_in_the_message() -> None:
+    for text in ("links." * 1001, f"*.{'links.' * 1001}", f"192.0.2.{'0' * 6000}1"):
+        with pytest.raises(DomainError) as refusal:
+            claim(text)
+        assert (len(refusal.value.message) < 120, "…" in refusal.value.message) == (True, True)
 
 
 @given(st.text(max_size=80))

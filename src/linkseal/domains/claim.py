@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from linkseal.domains.name import certificate_name
+from linkseal.domains.name import certificate_name, shown
 from linkseal.errors import CertificateError, DomainError
 
 CHALLENGE_LABEL: Final = "_ct-challenge"
@@ -69,14 +69,14 @@ def claim_host(text: str, *, base_domain: str, is_public_suffix: Callable[[str],
     """
     if text.strip().startswith("*"):
         raise DomainError(
-            f"{text!r} is a wildcard: a branded domain is one name",
+            f"{shown(text)} is a wildcard: a branded domain is one name",
             code="domain-wildcard",
             hint="claim the one name that links are to have, as in links.acme.example",
         )
     host = "" if _is_address(text.strip().strip("[]")) else domain_name(text)
     if not host or _NUMBER.fullmatch(host.rpartition(".")[2]):
         raise DomainError(
-            f"{text!r} is an address, not a name",
+            f"{shown(text)} is an address, not a name",
             code="domain-address",
             hint="claim a name of yours, as in links.acme.example, and publish its records",
         )
@@ -179,10 +179,21 @@ def _is_address(text: str) -> bool:
 
 def _no_name(text: str) -> DomainError:
     return DomainError(
-        f"{text!r} is not a domain name",
-        code="domain-name",
-        hint="give the name alone, without https:// and path, as in links.acme.example",
+        f"{shown(text)} is not a domain name", code="domain-name", hint=_name_hint(text.lower())
     )
+
+
+def _name_hint(text: str) -> str:
+    if any(char in text for char in ":/?#"):
+        return "give the name alone, without https:// and path, as in links.acme.example"
+    if "_" in text:
+        # RFC 952, RFC 1123 §2.1: it may stand in names of records, not of hosts.
+        return "no host has _ in its name: take a hyphen, as in links-x.acme.example"
+    if len(text) > _LONGEST_NAME - len(f"{ACME_LABEL}."):
+        return f"names have at most {_LONGEST_NAME} characters, with {ACME_LABEL} before them"
+    if "xn--" in text:
+        return "a label with xn-- is none that IDNA makes: give the name in its own script"
+    return "two labels or more of letters, digits and hyphens, as in links.acme.example"
 
 
 def _random(entropy: bytes) -> str:
