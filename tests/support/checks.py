@@ -42,6 +42,7 @@ class Cdn:
     name: str
     networks: tuple[str, ...] = ()
     cname_suffixes: tuple[str, ...] = ()
+    client_header: str = "CF-Connecting-IP"
 
 
 CLOUDFLARE = Cdn("Cloudflare", ("203.0.113.0/24",))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from linkseal.domains.checks import Result
 from linkseal.domains.observation import Exchange
-from support.checks import EGRESS, HOST, PROBE, V4, exchange, found
+from support.checks import CLOUDFLARE, EGRESS, HOST, PROBE, V4, Cdn, exchange, found
 
 FAIL, WARN, PASS, SKIPPED = Result.FAIL, Result.WARN, Result.PASS, Result.SKIPPED
 PATH = "/.well-known/ct-probe/nonce/echo"
@@ -117,6 +119,46 @@ def test_the_clients_address_lost_or_forged() -> None:
     assert found("HTTP-08", exchanges=(forged, exchange())) == (
         WARN,
         "A forged client IP is believed (we see 192.0.2.66).",
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "cdn", "field", "message"),
+    [
+        (V4, CLOUDFLARE, "cf-connecting-ip", "CF-Connecting-IP … not enrolled with Cloudflare."),
+        (
+            "192.0.2.7",
+            CLOUDFLARE,
+            "CF-Connecting-IP",
+            "CF-Connecting-IP … not enrolled with Cloudflare at 192.0.2.7.",
+        ),
+        (V4, None, "x-forwarded-for", f"X-Forwarded-For … not enrolled with your proxy at {V4}."),
+    ],
+)
+def test_the_clients_address_told_but_not_believed(
+    peer: str, cdn: Cdn | None, field: str, message: str
+) -> None:
+    """It is the operator who has not enrolled the domain: nothing is wrong at the CDN."""
+    seen = {"peer": peer, "client": peer, "forwarded": {field: f"2001:db8::1, {EGRESS}"}}
+    said = "tells the visitor's address, but is not believed: links.acme.example is"
+    exchanges = (exchange(seen=seen), exchange(forged=True, seen=seen))
+    assert found("HTTP-08", cdn=cdn, exchanges=exchanges) == (WARN, message.replace("…", said))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"forwarded": {}},
+        {"forwarded": {"cf-connecting-ip": "192.0.2.5"}},
+        {"forwarded": {"x-forwarded-for": EGRESS}},
+        {"forwarded": {"cf-connecting-ip": EGRESS}, "client": "192.0.2.5"},
+    ],
+)
+def test_the_clients_address_that_the_cdns_own_field_does_not_tell(seen: dict[str, Any]) -> None:
+    seen = {"peer": V4, "client": V4} | seen
+    assert found("HTTP-08", cdn=CLOUDFLARE, exchanges=(exchange(seen=seen),)) == (
+        WARN,
+        f"Client IP not forwarded (we see {seen['client']}).",
     )
 
 

@@ -55,6 +55,10 @@ class Provider(Protocol):
     def networks(self) -> Sequence[str]:
         """Where it connects from, as ``192.0.2.0/24``; empty when it does not publish them."""
 
+    @property
+    def client_header(self) -> str:
+        """The field that tells the client's address; empty where none does."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:

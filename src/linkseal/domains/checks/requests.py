@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +16,7 @@ from linkseal.domains.checks.looking import (
     is_our_redirect,
     is_v6,
     line,
+    parse_address,
     refused_agents,
     same_address,
     secure,
@@ -30,6 +33,7 @@ from linkseal.domains.checks.model import (
     View,
     check,
 )
+from linkseal.domains.observation import Echo
 
 _LONG = 1500
 _LONGEST_LINK = 2200
@@ -141,6 +145,10 @@ def _decoded(text: str) -> bytes:
     why="From the address we tell people from machines, and countries; your CDN must pass it on.",
     messages={
         "lost": "Client IP not forwarded (we see {peer}).",
+        "not-enrolled": "{field} tells the visitor's address, but is not believed: {host} is not "
+        "enrolled with {cdn}.",
+        "elsewhere": "{field} tells the visitor's address, but is not believed: {host} is not "
+        "enrolled with {cdn} at {peer}.",
         "forged": "A forged client IP is believed (we see {peer}).",
     },
 )
@@ -157,15 +165,35 @@ def client_address(view: View) -> Finding:
         if not any(same_address(echo.client, address) for address in of_family):
             lines = [f"{line(exchange)}: peer {echo.peer}, client {echo.client}"]
             lines += [f"{name}: {value}" for name, value in echo.forwarded.items()]
+            values = {"peer": echo.client, "cdn": view.cdn.name if view.cdn else "your proxy"}
             shape = "forged" if exchange.forged else "lost"
-            expected = " or ".join(of_family)
-            return Problem(shape, echo.client, expected, {"peer": echo.client}, lines)
+            if shape == "lost" and (field := _unbelieved(view, echo, of_family)):
+                shape, values["field"] = _not_enrolled(view, echo), field
+            return Problem(shape, echo.client, " or ".join(of_family), values, lines)
     seen = "the probe's own"
     if len({is_v6(exchange.address) for exchange, _ in found}) > 1:
         seen += " over IPv4 and IPv6"
     if any(exchange.forged for exchange, _ in found):
         seen += ", also when others are claimed"
     return Passed(seen)
+
+
+def _unbelieved(view: View, echo: Echo, addresses: Sequence[str]) -> str:
+    """Return the field that tells the visitor's address though our edge took the peer's."""
+    field = view.cdn.client_header if view.cdn else "X-Forwarded-For"
+    if not same_address(echo.client, echo.peer):
+        return ""
+    said = {name.lower(): value for name, value in echo.forwarded.items()}
+    told = [each.strip() for each in said.get(field.lower(), "").split(",")]
+    return field if any(same_address(one, each) for one in told for each in addresses) else ""
+
+
+def _not_enrolled(view: View, echo: Echo) -> str:
+    """Return the shape: at an address of the CDN, nothing but its enrolment can be missing."""
+    peer = parse_address(echo.peer)
+    networks = view.cdn.networks if view.cdn else ()
+    known = (ipaddress.ip_network(each, strict=False) for each in networks)
+    return "not-enrolled" if peer and any(peer in each for each in known) else "elsewhere"
 
 
 @check(
