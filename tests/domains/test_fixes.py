@@ -8,6 +8,8 @@ from linkseal.domains.fixes import fix
 from linkseal.domains.fixes.edges import FIXES as EDGES
 from linkseal.domains.fixes.generic import FIXES as GENERIC
 from linkseal.domains.fixes.hosted import FIXES as HOSTED
+from linkseal.domains.fixes.proxies import FIXES as PROXIES
+from linkseal.domains.guides import GUIDES
 from linkseal.domains.profiles import PROFILES
 
 CHECKS = [
@@ -21,14 +23,14 @@ def test_every_check_has_a_general_fix_and_no_other_has() -> None:
     assert sorted(GENERIC) == sorted(CHECKS)
 
 
-def test_the_tables_are_of_profiles_and_checks_that_there_are() -> None:
-    tables = {**EDGES, **HOSTED}
-    assert tables.keys() == PROFILES.keys()
+def test_the_tables_are_of_profiles_guides_and_checks_that_there_are() -> None:
+    tables = {**EDGES, **HOSTED, **PROXIES}
+    assert tables.keys() == {*PROFILES, *GUIDES}
     for table in tables.values():
         assert set(table) <= set(CHECKS)
 
 
-@pytest.mark.parametrize("profile", [None, *PROFILES])
+@pytest.mark.parametrize("profile", [None, *{**PROFILES, **dict.fromkeys(GUIDES)}])
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_fix_is_sentences(check: str, profile: str | None) -> None:
     text = fix(check, profile)
@@ -49,7 +51,13 @@ def test_every_fix_is_sentences(check: str, profile: str | None) -> None:
         ("HTTP-12", "cloudflare", "Bot Fight Mode off"),
         ("HTTP-13", "cloudflare", "Full (strict)"),
         ("ORG-01", "cloudflare", "Always Use HTTPS"),
-        ("ORG-03", "proxy", "proxy_ssl_verify on"),
+        ("HTTP-02", "cloudflare", "1014"),
+        ("HTTP-05", "cloudflare", "except the one from http to https"),
+        ("HTTP-06", "fastly", "a cache setting or VCL of yours"),
+        ("ORG-03", "proxy", "nginx: `proxy_ssl_verify on"),
+        ("ORG-03", "proxy", "HAProxy: `verify required`"),
+        ("HTTP-03", "proxy", "Caddy: `header_up Host`"),
+        ("HTTP-03", "haproxy", "`http-request set-header Host`"),
         ("ORG-03", "akamai", "{{Origin Hostname}}"),
         ("TLS-02", "cloudfront", "us-east-1"),
         ("HTTP-10", "keycdn", "GET and HEAD only"),
@@ -60,6 +68,44 @@ def test_every_fix_is_sentences(check: str, profile: str | None) -> None:
 )
 def test_a_fix_names_the_setting_of_the_cdn(check: str, profile: str, said: str) -> None:
     assert said in fix(check, profile)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ("cloudflare", "NAME cloudflare`"),
+        ("fastly", "NAME fastly`"),
+        ("cloudfront", "NAME cloudfront`"),
+        ("bunny", "NAME bunny`"),
+        ("akamai", "NAME akamai --network ADDRESS`"),
+        ("azure", "NAME azure --network ADDRESS`"),
+        ("google", "NAME google --network ADDRESS`"),
+        *((each, "NAME proxy --network ADDRESS`") for each in (*PROXIES, None)),
+    ],
+)
+def test_a_client_address_that_is_not_believed_has_the_command(
+    profile: str | None, words: str
+) -> None:
+    assert f"`linkseal domain enrol {words}" in fix("HTTP-08", profile)
+
+
+def test_each_proxy_is_told_in_its_own_words() -> None:
+    others = {
+        "nginx": ("header_up", "http-request", "Caddy", "HAProxy"),
+        "caddy": ("proxy_", "http-request", "nginx", "HAProxy"),
+        "haproxy": ("proxy_", "header_up", "nginx", "Caddy"),
+    }
+    for name, foreign in others.items():
+        for text in PROXIES[name].values():
+            assert not [word for word in foreign if word in text], text
+
+
+def test_nothing_is_asked_for_that_cannot_be_given() -> None:
+    """No option, key or check takes a secret or an id of the customer's CDN."""
+    for table in ({"": GENERIC}, EDGES, HOSTED, PROXIES):
+        for texts in table.values():
+            for text in texts.values():
+                assert not [word for word in ("agreed", "secret", "X-Azure-FDID") if word in text]
 
 
 def test_what_no_cdn_decides_is_said_generally() -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from linkseal.domains.fixes import edges, generic, hosted
-from linkseal.domains.profiles import PROFILES
+from linkseal.domains.fixes import edges, generic, hosted, proxies
 
-_TABLE = {**edges.FIXES, **hosted.FIXES}
+_TABLE = {**edges.FIXES, **hosted.FIXES, **proxies.FIXES}
 
 
-def fix(check_id: str, profile_id: str | None) -> str:
+def fix(check_id: str, front: str | None) -> str:
     """Return the sentences that say what to do.
 
     Args:
         check_id: As ``HTTP-03``.
-        profile_id: Of the CDN or proxy in front; ``None`` for none, or one not known.
+        front: Id of the profile, or of the guide, of the CDN or proxy in front; ``None`` for
+            none, or one not known.
 
     Raises:
-        KeyError: No such check, or no such profile.
+        KeyError: No such check, or neither such a profile nor such a guide.
     """
     general = generic.FIXES[check_id]
-    if profile_id is None:
-        return general
-    return _TABLE[PROFILES[profile_id].id].get(check_id, general)
+    return general if front is None else _TABLE[front].get(check_id, general)

@@ -21,17 +21,20 @@ _CLOUDFLARE: Final[dict[str, str]] = {
     "HTTP-01": "Turn on Always Use HTTPS; leave port 80 to Cloudflare.",
     "HTTP-02": "The DNS record's content must be your target. Error 1016: it does not resolve; "
     "1000: it points at Cloudflare itself; 522: we are not reached; 525 or 526: our certificate "
-    "was refused, tell us.",
+    "was refused, tell us; 1014: our own name is proxied by Cloudflare in another account, tell "
+    "us.",
     "HTTP-03": "Remove the Host header override for this name from Origin Rules and Page Rules.",
     "HTTP-04": "Remove Transform, Redirect and cache key rules that touch the path or the query "
     "string of this name, and turn off Normalize URLs to origin.",
-    "HTTP-05": "Remove Page Rules and Redirect Rules for this name.",
+    "HTTP-05": "Remove Page Rules and Redirect Rules for this name, except the one from http to "
+    "https.",
     "HTTP-06": "Add a Cache Rule for this name with Bypass cache, and delete Cache Everything and "
     "Edge Cache TTL rules that match it.",
     "HTTP-07": "Add a Cache Rule for this name with Bypass cache; Caching Level must not be Ignore "
     "Query String.",
-    "HTTP-08": "Turn off the Managed Transform Remove visitor IP headers: we read "
-    "CF-Connecting-IP.",
+    "HTTP-08": "Where CF-Connecting-IP arrives, the domain is not enrolled: `linkseal domain enrol "
+    "NAME cloudflare`. Where it does not, turn off the Managed Transform Remove visitor IP "
+    "headers.",
     "HTTP-11": "In a Configuration Rule for this name turn off Email Obfuscation, Rocket Loader, "
     "Polish, Mirage, Zaraz and RUM.",
     "HTTP-12": "Turn Bot Fight Mode off: no rule can skip it. With Super Bot Fight Mode add a WAF "
@@ -45,12 +48,10 @@ _CLOUDFLARE: Final[dict[str, str]] = {
     "override from Origin Rules.",
     "ORG-03": "Set SSL for this name to Full (strict) by a Configuration Rule: Full verifies "
     "nothing. Our certificate names your target, which strict accepts.",
-    "ORG-04": "Requests must come to us from Cloudflare: the record Proxied, and no Worker or "
-    "second CDN in between.",
+    "ORG-04": "Requests must come to us from Cloudflare: the record Proxied, and no second CDN or "
+    "proxy in between.",
     "ORG-05": "The DNS record's content must be your target, not a name that is Proxied itself; "
     "remove Workers that fetch the branded name.",
-    "ORG-06": "Turn on Authenticated Origin Pulls for this name with the certificate that was "
-    "agreed, per hostname; the global one is every Cloudflare customer's.",
     "ACM-01": "Ask for route cdn: Cloudflare holds the certificate. To have us get it after all, "
     "set the record to DNS only (grey cloud), or delegate `_acme-challenge` to us by CNAME.",
 }
@@ -69,10 +70,10 @@ _FASTLY: Final[dict[str, str]] = {
     "regsub on req.url).",
     "HTTP-05": "Remove VCL that restarts or redirects requests of this name.",
     "HTTP-06": "In vcl_recv `return(pass)` for this name, or a request setting with action Pass: "
-    "302 is stored for an hour otherwise. Set the fallback TTL to 0.",
+    "a cache setting or VCL of yours stores our answers. Set the fallback TTL to 0.",
     "HTTP-07": "In vcl_recv `return(pass)` for this name, or a request setting with action Pass.",
-    "HTTP-08": "We read the last address of X-Forwarded-For: let no VCL change it. In vcl_recv set "
-    "`req.http.Fastly-Client-IP = client.ip`: a visitor's own is kept otherwise.",
+    "HTTP-08": "Where X-Forwarded-For ends with the visitor's address, the domain is not enrolled: "
+    "`linkseal domain enrol NAME fastly`. Where it does not, let no VCL change it.",
     "HTTP-11": "Turn Image Optimizer off for this name.",
     "HTTP-12": "In Next-Gen WAF add an allow rule for this name, and take it out of rate limits.",
     "HTTP-13": "Host settings: port 443, TLS on (use_ssl). Force TLS may stay on.",
@@ -82,8 +83,6 @@ _FASTLY: Final[dict[str, str]] = {
     "ORG-03": "Host settings: Verify certificate on (ssl_check_cert), certificate hostname and SNI "
     "hostname your target.",
     "ORG-05": "The host's address must be your target, never the branded name; turn shielding off.",
-    "ORG-06": "Give the host the client certificate and key that were agreed (ssl_client_cert, "
-    "ssl_client_key), or add the secret header.",
     "ACM-01": ACME,
 }
 
@@ -103,8 +102,9 @@ _CLOUDFRONT: Final[dict[str, str]] = {
     "HTTP-06": "Set the behaviour's cache policy to CachingDisabled.",
     "HTTP-07": "Set the cache policy to CachingDisabled: CachingOptimized leaves the query string "
     "out of its key.",
-    "HTTP-08": "We read the last address of X-Forwarded-For, which CloudFront adds by itself: "
-    "remove functions that change it.",
+    "HTTP-08": "Where X-Forwarded-For ends with the visitor's address, the domain is not enrolled: "
+    "`linkseal domain enrol NAME cloudfront`. CloudFront adds it by itself: where it does not "
+    "arrive, remove functions that change it.",
     "HTTP-09": "Set the origin request policy to AllViewer: otherwise User-Agent arrives as "
     "`Amazon CloudFront`.",
     "HTTP-10": "Allowed HTTP methods: GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE.",
@@ -116,7 +116,6 @@ _CLOUDFRONT: Final[dict[str, str]] = {
     "ORG-03": "CloudFront always verifies: if it did not, the answer is of something else. Look "
     "for a second proxy behind it.",
     "ORG-05": "The origin's domain must be your target, never the branded name.",
-    "ORG-06": "Add the secret as a custom header of the origin, or the origin's mTLS settings.",
     "ACM-01": ACME,
 }
 
@@ -130,18 +129,17 @@ _KEYCDN: Final[dict[str, str]] = {
     "HTTP-06": "Turn Ignore Cache Control off, and set Expire to as received: KeyCDN stores 302, "
     "too.",
     "HTTP-07": "Turn Ignore Query String off, and Cache Key Host on.",
-    "HTTP-08": "KeyCDN does not document a field for the visitor's address: ask their support for "
-    "a header rule, or do without.",
+    "HTTP-08": "KeyCDN documents no field for the visitor's address, and we believe none of it: "
+    "take another CDN where that address is wanted, or do without.",
     "HTTP-10": "KeyCDN passes GET and HEAD only, which no setting changes: take another CDN "
     "where mail programs are to unsubscribe by POST.",
     "HTTP-11": "Turn Image Processing off.",
     "HTTP-12": "Turn Secure Token and Block Bad Bots off for the zone.",
     "HTTP-13": "Set the zone's Origin URL to https:// and your target.",
     "ORG-01": "Set the zone's Origin URL to https:// and your target.",
-    "ORG-03": "Whether KeyCDN verifies is not documented: the canary tells. Ask their support.",
-    "ORG-04": "Turn Origin Shield on: only shield servers have published addresses. Or set an "
-    "X-Pull key of your own and tell us.",
-    "ORG-06": "Set the X-Pull key that was agreed.",
+    "ORG-03": "KeyCDN does not document whether it verifies, and has no setting for it: ask their "
+    "support.",
+    "ORG-04": "Turn Origin Shield on: only shield servers have published addresses.",
     "ACM-01": ACME,
 }
 
@@ -158,15 +156,16 @@ _BUNNY: Final[dict[str, str]] = {
     "HTTP-06": "Cache Expiration Time: Respect Origin Cache-Control, or an Edge Rule that bypasses "
     "the cache for this name.",
     "HTTP-07": "Turn Vary Cache: URL Query String on; the query string is ignored by default.",
-    "HTTP-08": "Bunny sends the visitor's address in X-Real-IP by itself; we believe it only from "
-    "its addresses: have them refreshed here.",
+    "HTTP-08": "Bunny sends the visitor's address in X-Real-IP by itself; we believe it once the "
+    "domain is enrolled, `linkseal domain enrol NAME bunny`, and from addresses that we know: "
+    "`linkseal cdn refresh bunny` fetches those of today.",
+    "ORG-04": "`linkseal cdn refresh bunny` fetches the addresses it has today.",
     "HTTP-11": "Turn Bunny Optimizer off for the pull zone.",
     "HTTP-12": "In Bunny Shield and its WAF, allow this name.",
     "HTTP-13": "Set the Origin URL to https:// and your target.",
     "ORG-01": "Set the Origin URL to https:// and your target.",
     "ORG-02": "Turn Forward Host Header on: SNI is then the branded name.",
     "ORG-03": "Turn Verify Origin SSL Certificate on.",
-    "ORG-06": "Add an Edge Rule that sets the secret request header that was agreed.",
     "ACM-01": ACME,
 }
 

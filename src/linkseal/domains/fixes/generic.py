@@ -47,8 +47,9 @@ FIXES: Final[dict[str, str]] = {
     "redirects and GIFs too.",
     "HTTP-07": "Turn caching off for the branded name, or make the query string part of the cache "
     "key.",
-    "HTTP-08": "Forward the visitor's address in a field that the visitor cannot write, and tell "
-    "us the addresses you connect from.",
+    "HTTP-08": "Forward the visitor's address in X-Forwarded-For, in place of what the visitor "
+    "wrote there, and have the domain enrolled: `linkseal domain enrol NAME proxy --network "
+    "ADDRESS`, with each address your proxy connects from.",
     "HTTP-09": "Forward User-Agent and Accept-Language as the visitor sent them.",
     "HTTP-10": "Allow GET, HEAD and POST for the branded name; POST is how mail programs "
     "unsubscribe with one click.",
@@ -65,12 +66,11 @@ FIXES: Final[dict[str, str]] = {
     "ORG-01": "Forward to us over https only, also when the visitor came over http.",
     "ORG-02": "Send SNI when connecting to us: your target, or the branded name.",
     "ORG-03": "Have our certificate verified: it is publicly trusted and names your target.",
-    "ORG-04": "Let requests come from the CDN the domain is enrolled with, or tell us which one "
-    "it is now.",
+    "ORG-04": "Let requests come from the CDN the domain is enrolled with, or enrol the domain "
+    "with the one that it is now: `linkseal domain enrol NAME CDN`.",
     "ORG-05": "The request passes the same CDN twice: make your target its origin, never the "
     "branded name itself.",
-    "ORG-06": "Present the client certificate that was agreed when connecting to us, or have that "
-    "requirement lifted.",
+    "ORG-06": "Nothing to do: our edge asks nobody in front for a certificate.",
     "ACM-01": "Let `/.well-known/acme-challenge/` on port 80 reach us, or delegate "
     "`_acme-challenge` to us by CNAME; behind a CDN, ask for route cdn.",
     "ACM-02": "Nothing to do: the order is sent when the certificate authority's limit allows it.",

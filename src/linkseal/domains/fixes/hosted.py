@@ -1,4 +1,4 @@
-"""What to do at Akamai, Azure, Google, Vercel or Netlify, and at one's own proxy. Pure data."""
+"""What to do at Akamai, Azure, Google, and Vercel or Netlify. Pure data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _AKAMAI: Final[dict[str, str]] = {
     "HTTP-05": "Turn Chase Redirects off.",
     "HTTP-06": "Caching behaviour: No store, or Bypass cache, for this name.",
     "HTTP-07": "Caching behaviour: No store, or Bypass cache, for this name.",
-    "HTTP-08": "Origin Server: True Client IP on, Allow Clients To Set off; and give us the "
-    "addresses of your Site Shield map or Origin IP ACL.",
+    "HTTP-08": "Origin Server: True Client IP on, Allow Clients To Set off. Where True-Client-IP "
+    "arrives, the domain is not enrolled: `linkseal domain enrol NAME akamai --network ADDRESS`, "
+    "with each network of your Site Shield map or Origin IP ACL.",
     "HTTP-11": "Turn Image and Video Manager and Adaptive Acceleration off for this name.",
     "HTTP-12": "Add a Bot Manager bypass for this name.",
     "HTTP-13": "Connect to the origin over HTTPS: Origin Server, HTTPS port 443.",
@@ -27,9 +28,8 @@ _AKAMAI: Final[dict[str, str]] = {
     "ORG-02": "Origin Server: Use SNI on.",
     "ORG-03": "Origin Server: Verification Settings: Choose your own; match `{{Origin Hostname}}` "
     "and `{{Forward Host Header}}`, trust the Akamai-managed set.",
-    "ORG-04": "Give us the addresses of your Site Shield map or Origin IP ACL.",
-    "ORG-06": "Set the secret request header, the Origin IP ACL or the mTLS keystore that was "
-    "agreed.",
+    "ORG-04": "`linkseal domain enrol NAME akamai --network ADDRESS`, with each network of your "
+    "Site Shield map or Origin IP ACL.",
     "ACM-01": ACME,
 }
 
@@ -47,15 +47,16 @@ _AZURE: Final[dict[str, str]] = {
     "HTTP-06": "Turn caching off on the route.",
     "HTTP-07": "Turn caching off on the route.",
     "HTTP-08": "Azure sends the visitor's address in X-Azure-SocketIP by itself; we believe it "
-    "only from its addresses: have them refreshed here.",
+    "only from addresses that we were given: `linkseal domain enrol NAME azure --network ADDRESS`, "
+    "with each network of the service tag AzureFrontDoor.Backend.",
+    "ORG-04": "`linkseal domain enrol NAME azure --network ADDRESS`, with each network of the "
+    "service tag AzureFrontDoor.Backend.",
     "HTTP-11": "Remove rule sets that change answers; compression may stay.",
     "HTTP-12": "Add a WAF exclusion for this name.",
     "HTTP-13": "Route: forwarding protocol HTTPS only.",
     "ORG-01": "Route: forwarding protocol HTTPS only.",
     "ORG-02": "The origin's host name must be your target, not an address: SNI is made of it.",
     "ORG-03": "Certificate subject name validation on; the origin's host name is your target.",
-    "ORG-06": "Front Door has no client certificate for origins: tell us your Front Door ID, which "
-    "comes as X-Azure-FDID.",
     "ACM-01": ACME,
 }
 
@@ -73,15 +74,15 @@ _GOOGLE: Final[dict[str, str]] = {
     "HTTP-07": "Turn Cloud CDN off for this backend service, or include the query string in the "
     "cache key.",
     "HTTP-08": "The load balancer adds the visitor's address and its own to X-Forwarded-For by "
-    "itself: tell us the load balancer's addresses.",
+    "itself; which is which we have to be told: `linkseal domain enrol NAME google --network "
+    "ADDRESS`, with each address of the load balancer.",
     "HTTP-12": "Add a Cloud Armor rule that allows this name.",
     "HTTP-13": "Backend service: protocol HTTPS.",
     "ORG-01": "Backend service: protocol HTTPS.",
     "ORG-02": "Use an internet NEG with FQDN: an address has no SNI.",
     "ORG-03": "Use an internet NEG with your target as FQDN, protocol HTTPS.",
-    "ORG-04": "Use a global internet NEG; a regional one connects from your Cloud NAT: tell us its "
-    "addresses.",
-    "ORG-06": "Add the secret as a custom request header of the backend service.",
+    "ORG-04": "Use a global internet NEG; a regional one connects from your Cloud NAT: `linkseal "
+    "domain enrol NAME google --network ADDRESS`, with its addresses and the load balancer's.",
     "ACM-01": ACME,
 }
 
@@ -103,42 +104,8 @@ _VERCEL: Final[dict[str, str]] = {
     "HTTP-13": "The rewrite's destination must be https:// and your target.",
     "ORG-01": "The rewrite's destination must be https:// and your target.",
     "ORG-04": "Its addresses are not published: use a CDN or a proxy of your own.",
-    "ORG-06": "Client certificates cannot be had here: use a CDN or a proxy of your own.",
     "ACM-01": "Delegate `_acme-challenge` to us by CNAME, or point the name at your target and let "
     "us get the certificate.",
-}
-
-_PROXY: Final[dict[str, str]] = {
-    "DNS-03": "Make the branded name a CNAME, or A and AAAA records, of your proxy.",
-    "TLS-02": "nginx: `ssl_certificate` must be `fullchain.pem`; HAProxy: the PEM file holds the "
-    "whole chain. A private CA's certificate no recipient trusts.",
-    "TLS-03": "Install a certificate for the branded name, and choose it by the server name.",
-    "HTTP-01": "Redirect port 80 with path and query: nginx `return 301 "
-    "https://<name>$request_uri;`.",
-    "HTTP-02": "nginx: `proxy_pass https://` and your target, for `location /`, in the server of "
-    "this name.",
-    "HTTP-03": "nginx: `proxy_set_header Host` with the branded name; Caddy: `header_up Host "
-    "{http.request.host}`; an API gateway: map it.",
-    "HTTP-04": "nginx: no path after the name in `proxy_pass`, not even `/`, and no `rewrite`.",
-    "HTTP-05": "nginx: `proxy_redirect off;` and no `proxy_intercept_errors`.",
-    "HTTP-06": "nginx: `proxy_cache off;`; take this name out of every cache.",
-    "HTTP-07": "nginx: `proxy_cache off;`; take this name out of every cache.",
-    "HTTP-08": "nginx: `proxy_set_header X-Forwarded-For $remote_addr;`, and tell us the addresses "
-    "your proxy connects from.",
-    "HTTP-09": "Do not set User-Agent or Accept-Language in the proxy.",
-    "HTTP-11": "nginx: no `sub_filter`, no image filter and no page speed module for this name.",
-    "HTTP-12": "Exempt this name from fail2ban, ModSecurity and rate limits.",
-    "HTTP-13": "nginx: `proxy_pass https://` and your target, not http://.",
-    "ORG-01": "nginx: `proxy_pass https://` and your target, not http://.",
-    "ORG-02": "nginx: `proxy_ssl_server_name on;` and `proxy_ssl_name` your target: without it "
-    "nginx sends none.",
-    "ORG-03": "nginx: `proxy_ssl_verify on;`, `proxy_ssl_trusted_certificate` with your system's "
-    "roots and `proxy_ssl_server_name on;`. HAProxy: `verify required`.",
-    "ORG-04": "Tell us the addresses your proxy connects from.",
-    "ORG-06": "nginx: `proxy_ssl_certificate` and `proxy_ssl_certificate_key` with the client "
-    "certificate that was agreed, or the secret header.",
-    "ACM-01": "Forward `/.well-known/acme-challenge/` on port 80 to us, or delegate "
-    "`_acme-challenge` to us by CNAME.",
 }
 
 FIXES: Final[dict[str, dict[str, str]]] = {
@@ -146,6 +113,5 @@ FIXES: Final[dict[str, dict[str, str]]] = {
     "azure": _AZURE,
     "google": _GOOGLE,
     "vercel": _VERCEL,
-    "proxy": _PROXY,
 }
 """By profile, then check."""
