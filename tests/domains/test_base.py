@@ -88,6 +88,21 @@ TABLE = [
         (branded(DomainState.DNS_VALID),),
         ssl=SSLPolicy.REQUIRED,
     ),
+    *(
+        Row(
+            f"{state}, browsers open it by https only",
+            f"https://{SHARED}",
+            "by https only, and SSL on it is not enabled",
+            (BrandedDomain(BRANDED, state, dns_valid=True, https_only=True),),
+        )
+        for state in (DomainState.DNS_VALID, DomainState.SSL_REQUESTED, DomainState.REJECTED)
+    ),
+    Row(
+        "enabled, browsers open it by https only",
+        f"https://{BRANDED}",
+        "healthy",
+        (BrandedDomain(BRANDED, DomainState.SSL_ENABLED, https_only=True),),
+    ),
     Row("enabled", f"https://{BRANDED}", "healthy", (branded(DomainState.SSL_ENABLED),)),
     Row("degraded", f"https://{SHARED}", "broken", (branded(DomainState.SSL_DEGRADED),)),
     Row(

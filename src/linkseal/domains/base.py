@@ -56,6 +56,7 @@ class BrandedDomain:
         from_domains: Domains of From addresses it matches, besides its own parent.
         default: Whether it is the customer's default.
         dns_valid: Whether its DNS checks pass; only asked in state ``rejected``.
+        https_only: Whether browsers turn http links of it into https, because of a name above.
     """
 
     host: str
@@ -63,6 +64,7 @@ class BrandedDomain:
     from_domains: tuple[str, ...] = ()
     default: bool = False
     dns_valid: bool = False
+    https_only: bool = False
 
     def matches(self, from_domain: str) -> bool:
         """Whether mail from an address under ``from_domain`` is this domain's."""
@@ -129,6 +131,8 @@ def choose_base(
         return shared(f"the customer sends from a shared address and SSL on {host} is not enabled")
     if ssl is SSLPolicy.REQUIRED:
         return shared(f"SSL is required, and on {host} it is not enabled yet")
+    if domain.https_only:
+        return shared(f"browsers open {host} by https only, and SSL on it is not enabled yet")
     return Base("http", host, f"DNS of {host} is valid, SSL is not enabled yet")
 
 

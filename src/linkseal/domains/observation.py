@@ -161,6 +161,26 @@ class AppFile(msgspec.Struct, frozen=True):
     address: str = ""
 
 
+class Parent(msgspec.Struct, frozen=True):
+    """What a name above the host answers over https: a policy there may bind the host too.
+
+    Attributes:
+        name: As ``acme.example``.
+        address: Which was asked; empty when there was none to ask.
+        status: 0 when there was no answer.
+        policy: The Strict-Transport-Security field; empty for none.
+        chain: DER certificates as sent, leaf first.
+        error: Why there was no answer; empty when there was one.
+    """
+
+    name: str
+    address: str = ""
+    status: int = 0
+    policy: str = ""
+    chain: tuple[bytes, ...] = ()
+    error: str = ""
+
+
 class Observation(msgspec.Struct, frozen=True):
     """Everything seen in one run.
 
@@ -181,6 +201,7 @@ class Observation(msgspec.Struct, frozen=True):
         exchanges: Every HTTP exchange.
         direct_seconds: How long our edge took to answer without anything in front of it.
         app_files: The well-known files that are set up for the domain.
+        parents: The names above the host, up to the registrable domain.
         caa_identities: What our CAs call themselves in CAA records.
         caa_accounts: Our accounts at these CAs, as CAA records name one (RFC 8657 §3); empty
             while they are not known.
@@ -206,6 +227,7 @@ class Observation(msgspec.Struct, frozen=True):
     exchanges: tuple[Exchange, ...] = ()
     direct_seconds: tuple[float, ...] = ()
     app_files: tuple[AppFile, ...] = ()
+    parents: tuple[Parent, ...] = ()
     caa_identities: tuple[str, ...] = ()
     caa_accounts: tuple[str, ...] = ()
     acme_delegation: str = ""

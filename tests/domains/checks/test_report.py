@@ -74,6 +74,7 @@ def test_one_mistake_makes_one_verdict_with_its_evidence() -> None:
             expected=HOST,
             message="Host header arrives as `d1.cloudfront.net`.",
             evidence=(f"GET {wrong.url} at {wrong.address}: 200: Host d1.cloudfront.net",),
+            shape="other",
         ),
     )
 

@@ -50,5 +50,6 @@ def judge(
     """
     view = View(observation, tuple(roots), cdn)
     return Report(
-        tuple(each.judge(view) for name, each in CHECKS.items() if only is None or name in only)
+        tuple(each.judge(view) for name, each in CHECKS.items() if only is None or name in only),
+        https_only=http.https_only(view),
     )

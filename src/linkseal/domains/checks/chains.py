@@ -126,6 +126,26 @@ def weakness(certificate: x509.Certificate) -> str:
     return ""
 
 
+def is_taken(
+    chain: Sequence[bytes], host: str, roots: Sequence[x509.Certificate], now: datetime
+) -> bool:
+    """Whether a browser takes a chain for a host without a warning.
+
+    Args:
+        chain: DER certificates as sent, leaf first.
+        host: Whose the leaf has to be.
+        roots: Those that browsers trust; without any, it is not asked who issued it.
+        now: The time of the verdict.
+    """
+    links = _read(chain)
+    if not links:
+        return False
+    leaf = links[0]
+    valid = leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc
+    named = any(covers(each, host) for each in names_of(leaf))
+    return valid and named and not (roots and _refusal(links, roots, now))
+
+
 def fault_in_chain(shown: Shown, roots: Sequence[x509.Certificate], now: datetime) -> _Fault | None:
     """Return which message of TLS-02 fits, with its fields; ``None`` when browsers trust it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from linkseal.domains.checks.chains import is_taken
 from linkseal.domains.checks.looking import (
     MODERN,
     NO_REQUEST,
@@ -30,6 +31,7 @@ from linkseal.domains.checks.model import (
     View,
     check,
 )
+from linkseal.domains.hsts import binds_below, is_preloaded
 from linkseal.domains.observation import Exchange
 
 _KEPT = frozenset({301, 302, 307, 308})
@@ -42,11 +44,18 @@ _MAX_REDIRECTS = 2
     severity=WARNS,
     every=timedelta(hours=1),
     why="Links in mail you sent before SSL was enabled begin with http, and must go on working.",
-    messages={"broken": "Old http links break: port 80 {symptom}."},
+    messages={
+        "forced": "Browsers turn http links of `{host}` into https ({reason}): "
+        "they do not open unless SSL is enabled.",
+        "broken": "Old http links break: port 80 {symptom}.",
+    },
 )
 def port_80(view: View) -> Finding:
-    """Http reaches us, or is redirected to the same URL on https."""
+    """Http reaches us, or is redirected to the same URL on https; browsers ask for http at all."""
     seen = view.seen
+    reason = _https_because(view)
+    if reason:
+        return Problem("forced", "https only", "http as well", {"reason": reason}, [reason])
     plain = [each for each in seen.exchanges if not is_https(each) and not is_acme(each)]
     closed = [each for each in seen.reached if each.port == 80 and each.error]
     if not plain and closed:
@@ -67,6 +76,26 @@ def port_80(view: View) -> Finding:
             return Problem("broken", symptom, expected, {"symptom": symptom}, lines)
     redirected = any(each.echo is None for each in judged)
     return Passed("redirected to https" if redirected else "answered by us", lines)
+
+
+def https_only(view: View) -> bool | None:
+    """Whether browsers never ask for the host over http; ``None`` where it was not seen."""
+    if _https_because(view):
+        return True
+    parents = view.seen.parents
+    return False if parents and all(each.status for each in parents) else None
+
+
+def _https_because(view: View) -> str:
+    """Return why browsers turn http links of the host into https; empty where they do not."""
+    seen = view.seen
+    if is_preloaded(seen.host):
+        return f".{seen.host.rpartition('.')[2]} is https only on the list of every browser"
+    for each in seen.parents:
+        # RFC 6797 §8.1: a policy that comes with a bad certificate is not taken up.
+        if binds_below(each.policy) and is_taken(each.chain, each.name, view.roots, seen.at):
+            return f"{each.name} sends Strict-Transport-Security: {each.policy}"
+    return ""
 
 
 def _symptom(exchange: Exchange) -> str:

@@ -125,7 +125,10 @@ Finding = Passed | Problem | Skipped
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one check says of one observation; every text is printable and bounded."""
+    """What one check says of one observation; every text is printable and bounded.
+
+    ``shape`` is which of its messages; empty where it found no problem.
+    """
 
     check: str
     result: Result
@@ -133,6 +136,7 @@ class Verdict:
     expected: str
     message: str
     evidence: tuple[str, ...] = ()
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class Check:
             shown(finding.expected),
             message.text.format(**{"host": shown(view.seen.host), **values}),
             evidence,
+            finding.shape,
         )
 
 
@@ -242,9 +247,15 @@ _WORST_FIRST: Final = (Result.FAIL, Result.WARN, Result.SKIPPED, Result.PASS)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All verdicts on one observation, in the order of the register."""
+    """All verdicts on one observation, in the order of the register.
+
+    Attributes:
+        verdicts: One a check that was asked.
+        https_only: Whether browsers never ask for the host over http; ``None``: not seen.
+    """
 
     verdicts: tuple[Verdict, ...]
+    https_only: bool | None = None
 
     @property
     def blocking(self) -> tuple[Verdict, ...]:
