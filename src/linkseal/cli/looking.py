@@ -256,7 +256,7 @@ def _print(verdict: Verdict, found: Detected) -> None:
 
 
 def _fix(verdict: Verdict, found: Detected) -> str:
-    return fix(verdict.check, found.profile.id if found.profile else None)
+    return fix(verdict.check, found.profile.id if found.profile else None, verdict.shape)
 
 
 def _as_dict(verdict: Verdict, found: Detected) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 
 from linkseal.config import ProberConfig
-from linkseal.domains.observation import Handshake, Observation, Tried
+from linkseal.domains.observation import Handshake, Observation, Parent, Tried
 from linkseal.prober.addresses import egress_addresses
-from linkseal.prober.connect import BROWSER, VERSIONS, shake_hands, try_port
+from linkseal.prober.connect import BROWSER, VERSIONS, client_context, shake_hands, try_port
 from linkseal.prober.exchanges import Exchanges
 from linkseal.prober.lookup import Lookup, together
 from linkseal.prober.names import Names, look_up, look_up_addresses
+from linkseal.prober.parents import ask_parents, find_parents
 from linkseal.prober.request import RUN_SECONDS, Budget, OnProgress, Part, ProbeRequest
 
 _DNS_SECONDS = 20.0
@@ -47,9 +48,12 @@ async def probe(
     # What DNS withholds must not take the time of the rest.
     lookup = Lookup(config, Budget(config.timeout, on_progress, min(seconds, _DNS_SECONDS)))
     try:
-        names = await _find(request, config, lookup)
+        async with asyncio.TaskGroup() as group:
+            finding = group.create_task(_find(request, config, lookup))
+            above = group.create_task(_find_parents(request, config, lookup))
     finally:
         await lookup.close()
+    names = finding.result()
     ports = {80: config.http_port, 443: config.https_port}
     exchanges = Exchanges(request, config, budget)
     if Part.PORTS in parts:
@@ -75,6 +79,7 @@ async def probe(
         ]
         if Part.ECHO in parts:
             group.create_task(exchanges.run(open_at[443], open_at[80]))
+        parents = group.create_task(ask_parents(above.result(), config, client_context(), budget))
         files = group.create_task(exchanges.app_files(open_at[443]))
         direct = group.create_task(exchanges.direct(names.edge))
     handshakes = [each.result() for each in shakes]
@@ -102,6 +107,7 @@ async def probe(
         exchanges=tuple(exchanges.done),
         direct_seconds=direct.result(),
         app_files=files.result(),
+        parents=parents.result(),
         caa_identities=request.caa_identities,
         caa_accounts=request.caa_accounts,
         acme_delegation=request.acme_delegation,
@@ -117,6 +123,14 @@ async def _find(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> 
     if Part.ADDRESSES in request.parts or not request.addresses:
         return await look_up_addresses(request, config, lookup)
     return Names((), (), (), (), request.addresses, ())
+
+
+async def _find_parents(
+    request: ProbeRequest, config: ProberConfig, lookup: Lookup
+) -> list[Parent]:
+    if Part.REST not in request.parts:
+        return []
+    return await find_parents(request.host, config, lookup)
 
 
 async def _reach(

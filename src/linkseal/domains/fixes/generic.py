@@ -78,3 +78,9 @@ FIXES: Final[dict[str, str]] = {
     "forbids. Mend that; renewal then goes on by itself.",
 }
 """By check."""
+
+OF_SHAPES: Final[dict[tuple[str, str], str]] = {
+    ("HTTP-01", "forced"): "Request SSL for this name. Until it is enabled no http link of it is "
+    "made: links use the shared https domain. Nothing is wrong with the name above.",
+}
+"""Where one message of a check wants something else than the rest, whoever is in front."""
