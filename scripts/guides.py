@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from linkseal.domains import claim
-from linkseal.domains.checks import CHECKS
+from linkseal.domains.checks import CHECKS, Severity
 from linkseal.domains.fixes import fix
 from linkseal.domains.guides import GUIDES, guide
 from linkseal.domains.profiles import PROFILES
@@ -24,7 +24,10 @@ How the links of your mail get your own name and a padlock, here for `{HOST}`.
 values in place of these{{files}}.
 
 You need: rights to change the DNS of your zone, and rights to change the settings named below.
-Nothing changes for your recipients before a look from outside has shown that all of it works.
+Commands are for whoever runs Linkseal. The name is led there last: before that, nothing changes for
+your recipients. From then on links of senders with an address of their own are http on your name,
+all others stay on the shared domain; they are https on your name after a look from outside has
+shown that all of it works.
 """
 
 
@@ -37,11 +40,10 @@ def page(guide_id: str) -> str:
         guide_id,
         BASE,
         zone="acme.example",
-        delegation=claim.new_delegation(EXAMPLE, BASE),
     )
     title, _, steps = found.markdown().partition("\n")
     files = "; `--files DIR` writes its files, to be used as they are" if found.files else ""
-    profile = PROFILES.get(guide_id, PROFILES["proxy"])
+    route = "cdn" if guide_id in PROFILES else "proxy"
     parts = [
         title,
         "",
@@ -56,8 +58,9 @@ def page(guide_id: str) -> str:
         "|---|---|",
     ]
     parts += [
-        f"| [{each.id}](../../reference/checks.md) {each.title} | {fix(each.id, profile.id)} |"
+        f"| [{each.id}](../../reference/checks.md) {each.title} | {fix(each.id, guide_id)} |"
         for each in CHECKS.values()
+        if each.severity[route] is not Severity.NOT_ASKED and each.messages
     ]
     return "\n".join(parts) + "\n"
 

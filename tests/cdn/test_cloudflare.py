@@ -73,6 +73,7 @@ def test_an_empty_zone_is_set_up_and_a_second_run_writes_nothing(
         "rocket_loader": False,
         "bic": False,
         "polish": "off",
+        "mirage": False,
         "disable_zaraz": True,
         "disable_rum": True,
         "security_level": "essentially_off",

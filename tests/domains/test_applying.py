@@ -20,7 +20,7 @@ from linkseal.domains.guides.applying import (
     notes,
     plan,
 )
-from linkseal.domains.guides.cloudflare import PHASES, Phase, Rule, rules
+from linkseal.domains.guides.cloudflare import NOT_ON_FREE, PHASES, Phase, Rule, rules
 from linkseal.errors import DomainError
 
 HOST = "links.acme.example"
@@ -71,7 +71,9 @@ def test_what_is_told_is_what_the_guide_and_its_terraform_say() -> None:
         assert rule.expression.replace('"', '\\"') in terraform
     for name, value in CONFIG.parameters.items():
         shown = str(value).lower() if isinstance(value, bool) else f'"{value}"'
-        assert any(line.split() == [name, "=", shown] for line in terraform.splitlines())
+        unless = "var.free_plan ? null : " if name in NOT_ON_FREE else ""
+        words = f"{name} = {unless}{shown}".split()
+        assert any(line.split() == words for line in terraform.splitlines())
     for said in ("SSL: Full (strict)", "Email Obfuscation off", "Rocket Loader off"):
         assert said in made.text()
 
@@ -182,7 +184,7 @@ def test_always_use_https_spares_the_redirect() -> None:
 def test_a_free_zone_is_not_told_of_what_it_has_not() -> None:
     change = planned(zone=replace(ZONE, free=True))[0]
     assert change.rule is not None
-    assert set(CONFIG.parameters) - set(change.rule.rule.parameters) == {"polish"}
+    assert set(CONFIG.parameters) - set(change.rule.rule.parameters) == {"polish", "mirage"}
 
 
 def test_a_partial_zone_has_its_proof_and_its_way_elsewhere() -> None:

@@ -22,8 +22,8 @@ CDNS = ("cloudflare", "fastly", "cloudfront", "keycdn", "bunny", "akamai", "azur
 PROXIES = ("nginx", "caddy", "haproxy")
 
 
-def written(name: str, *, host: str = HOST, zone: str = "", delegation: str = "") -> Guide:
-    return guide(host, TARGET, OWNERSHIP, name, BASE, zone=zone, delegation=delegation)
+def written(name: str, *, host: str = HOST, zone: str = "") -> Guide:
+    return guide(host, TARGET, OWNERSHIP, name, BASE, zone=zone)
 
 
 def test_there_is_a_guide_for_each() -> None:
@@ -57,17 +57,54 @@ def test_markdown_has_the_same_steps_and_the_whole_files(name: str) -> None:
         assert f"```{file.language}\n{file.content}```\n" in markdown
 
 
-def test_the_delegation_may_be_left_out() -> None:
-    made = written("cloudflare", delegation=f"abc.acme.{BASE}")
-    assert (
-        made.steps[0]
-        .lines[1]
-        .startswith(
-            f"In your DNS add CNAME `_acme-challenge.{HOST}` with the value `abc.acme.{BASE}`"
-        )
-    )
-    assert made.steps[0].lines[1].endswith("You may leave it out.")
-    assert len(written("cloudflare").steps[0].lines) == 1
+@pytest.mark.parametrize("name", GUIDES)
+def test_nothing_of_ours_is_asked_of_the_name_where_cdns_prove_theirs(name: str) -> None:
+    """Fastly, Akamai, Google and Cloudflare have a record of their own at that name."""
+    assert "_acme-challenge" not in written(name, zone="acme.example").text()
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_name_leads_there_when_all_else_is_done(name: str) -> None:
+    """From then on clicks go that way, also those of links that were sent already."""
+    titles = [step.title for step in written(name).steps]
+    assert titles[-3] == "Have the domain enrolled"
+    assert "DNS" in titles[-2] or titles[-2] == "Point the name at your proxy"
+    assert titles[-1] == "Have it checked, then request SSL"
+    for step in written(name).steps[1:-2]:
+        for line in step.lines:
+            assert f"`{HOST}` a CNAME" not in line
+            assert f"`{HOST}` an A record" not in line
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_commands_are_in_the_order_in_which_they_work(name: str) -> None:
+    enrolled, route = (name, "cdn") if name in CDNS else ("proxy", "proxy")
+    commands = [
+        line.partition("`linkseal domain ")[2].partition("`")[0]
+        for step in written(name).steps
+        for line in step.lines
+        if "`linkseal domain " in line
+    ]
+    networks = " --network ADDRESS" * (name in {*PROXIES, "akamai", "azure", "google"})
+    assert commands == [
+        f"enrol {HOST} {enrolled}{networks}",
+        f"check {HOST}",
+        f"request-ssl {HOST} --route {route}",
+        f"check {HOST}",
+        f"check {HOST} --canary",
+    ]
+
+
+def test_the_file_for_cloudflare_names_the_steps_that_it_does() -> None:
+    made = written("cloudflare")
+    titles = [step.title for step in made.steps]
+    assert made.files[0].where.startswith("does steps 2 to 4 and 8 ")
+    assert titles[1:4] == [
+        "SSL: Full (strict), for this name only",
+        "http to https",
+        "Cache: bypass",
+    ]
+    assert titles[7] == "DNS: a proxied CNAME"
 
 
 @pytest.mark.parametrize(
@@ -78,14 +115,17 @@ def test_the_delegation_may_be_left_out() -> None:
         ("cloudflare", "Bypass cache"),
         ("cloudflare", "Bot Fight Mode off"),
         ("cloudflare", "Email Obfuscation off"),
+        ("cloudflare", "Polish off, Mirage off"),
         ("fastly", f"certificate hostname `{TARGET}`, SNI hostname `{TARGET}`"),
         ("fastly", "Override host empty"),
+        ("fastly", "a visitor's own Fastly-Client-IP is kept"),
         ("cloudfront", "CachingDisabled (`4135ea2d-6df8-44a3-9df3-4b5a84be39ad`)"),
         ("cloudfront", "AllViewer (`216adef6-5c7f-47e4-b989-5492eafa07d3`)"),
         ("keycdn", f"Origin URL `https://{TARGET}`"),
         ("bunny", "Verify Origin SSL Certificate on"),
         ("akamai", "`{{Forward Host Header}}`"),
         ("azure", f"`_dnsauth.{HOST}`"),
+        ("azure", "AzureFrontDoor.Backend"),
         ("google", "Cloud CDN off"),
     ],
 )
@@ -159,8 +199,6 @@ def test_other_values_are_refused_too() -> None:
         guide(HOST, TARGET, 'x"\n', "nginx", BASE)
     with pytest.raises(DomainError):
         written("nginx", zone="acme.example; }")
-    with pytest.raises(DomainError):
-        written("nginx", delegation="x y")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,6 @@ def show_guide(
         cdn,
         settings.base_domain,
         zone=zone,
-        delegation=domain.delegation,
     )
     if apply_it:
         if cdn != "cloudflare":

@@ -28,7 +28,6 @@ def guide(
     base_domain: str,
     *,
     zone: str = "",
-    delegation: str = "",
     setting: Setting | None = None,
 ) -> Guide:
     """Return the guide for one branded domain.
@@ -40,7 +39,6 @@ def guide(
         guide_id: One of ``GUIDES``.
         base_domain: Ours.
         zone: The customer's zone, if known: names are then also given as they are entered.
-        delegation: Where ``_acme-challenge`` may lead; empty leaves that record out.
         setting: Ports and paths of the proxy, for its configuration file.
 
     Raises:
@@ -61,11 +59,6 @@ def guide(
         raise ValueError(f"{target} is not one label under {base_domain}")
     if not _OWNERSHIP.fullmatch(ownership):
         raise ValueError("the ownership value has characters that none of ours has")
-    records = claim.records(
-        host,
-        target=target,
-        ownership=ownership,
-        delegation=claim.domain_name(delegation) if delegation else "",
-    )
+    records = claim.records(host, target=target, ownership=ownership)
     names = Names(host, target, base_domain, zone, tuple(records[1:]), setting or Setting())
     return _WRITERS[guide_id](names)

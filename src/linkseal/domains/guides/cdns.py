@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from linkseal.domains.guides.model import Guide, Names, Step, written
+from linkseal.domains.guides.model import Front, Guide, Names, Step, written
 
 
 def keycdn(names: Names) -> Guide:
@@ -23,20 +23,9 @@ def keycdn(names: Names) -> Guide:
                 ),
                 (
                     "KeyCDN does not document whether it verifies our certificate, as Full "
-                    "(strict) would: the check ORG-03 tells."
+                    "(strict) would: `--canary` in the last step tells."
                 ),
                 "Origin Shield on, if you can: only its servers connect from published addresses.",
-            ),
-        ),
-        Step(
-            "Name and certificate",
-            (
-                f"Zonealiases, Add: `{host}` for this zone.",
-                (
-                    f"In your DNS make {names.entered(host)} a CNAME to the zone's name, "
-                    "`….kxcdn.com`."
-                ),
-                "Zone settings: SSL Let's Encrypt, Force SSL on.",
             ),
         ),
         Step(
@@ -50,7 +39,16 @@ def keycdn(names: Names) -> Guide:
             ),
         ),
     )
-    return written(names, "KeyCDN", steps, route="cdn")
+    way = Step(
+        "Name, DNS and certificate",
+        (
+            f"Zonealiases, Add: `{host}` for this zone.",
+            f"In your DNS make {names.entered(host)} a CNAME to the zone's name, `….kxcdn.com`.",
+            "Zone settings: SSL Let's Encrypt; Force SSL on when the certificate is there.",
+        ),
+    )
+    front = Front("KeyCDN", "keycdn", "fixes are then KeyCDN's; no visitor's address is believed")
+    return written(names, front, steps, way)
 
 
 def bunny(names: Names) -> Guide:
@@ -72,16 +70,16 @@ def bunny(names: Names) -> Guide:
                 "Bunny Optimizer off; in Bunny Shield allow this name.",
             ),
         ),
-        Step(
-            "Name and certificate",
-            (
-                f"Hostnames, Add: `{host}`.",
-                f"In your DNS make {names.entered(host)} a CNAME to `….b-cdn.net`.",
-                "Enable SSL (free certificate), then Force SSL.",
-            ),
+    )
+    way = Step(
+        "Name, DNS and certificate",
+        (
+            f"Hostnames, Add: `{host}`.",
+            f"In your DNS make {names.entered(host)} a CNAME to `….b-cdn.net`.",
+            "Enable SSL (free certificate), then Force SSL.",
         ),
     )
-    return written(names, "Bunny", steps, route="cdn")
+    return written(names, Front("Bunny", "bunny"), steps, way)
 
 
 def akamai(names: Names) -> Guide:
@@ -91,11 +89,11 @@ def akamai(names: Names) -> Guide:
         Step(
             "Certificate and edge hostname",
             (
-                f"CPS: an enrolment with `{host}`, deployed on production.",
                 (
-                    f"In your DNS make {names.entered(host)} a CNAME to the edge hostname, "
-                    "`….edgekey.net`."
+                    f"CPS: an enrolment with `{host}`, deployed on production; publish the "
+                    "validation record it shows."
                 ),
+                f"An edge hostname for `{host}` with it, `….edgekey.net`.",
             ),
         ),
         Step(
@@ -116,14 +114,21 @@ def akamai(names: Names) -> Guide:
                     "Redirect HTTP to HTTPS on; all methods allowed."
                 ),
                 f"Bot Manager: bypass for `{host}`.",
+                "Activate it on production.",
             ),
         ),
-        Step(
-            "Tell us the addresses you connect from",
-            ("Those of your Site Shield map or Origin IP ACL: visitors' are believed from there.",),
-        ),
     )
-    return written(names, "Akamai", steps, route="cdn")
+    way = Step(
+        "DNS",
+        (f"Make {names.entered(host)} a CNAME to the edge hostname, `….edgekey.net`.",),
+    )
+    front = Front(
+        "Akamai",
+        "akamai",
+        "visitors' addresses are believed from there alone",
+        "each network of your Site Shield map or Origin IP ACL",
+    )
+    return written(names, front, steps, way)
 
 
 def azure(names: Names) -> Guide:
@@ -135,9 +140,9 @@ def azure(names: Names) -> Guide:
             (
                 (
                     f"Domains, Add: `{host}`, Azure managed certificate; publish the TXT record "
-                    f"{names.entered(f'_dnsauth.{host}')} it shows."
+                    f"{names.entered(f'_dnsauth.{host}')} it shows, and wait until the "
+                    "certificate is deployed."
                 ),
-                f"In your DNS make {names.entered(host)} a CNAME to the endpoint, `….azurefd.net`.",
             ),
         ),
         Step(
@@ -155,15 +160,19 @@ def azure(names: Names) -> Guide:
                     "Route: accepted protocols HTTP and HTTPS, redirect all to HTTPS, forwarding "
                     "protocol **HTTPS only**, **caching off**, no rule sets."
                 ),
+                f"Associate `{host}` with the route.",
                 f"WAF: an exclusion for `{host}`.",
             ),
         ),
-        Step(
-            "Tell us your Front Door ID",
-            ("It stands on the overview page, and comes with each request as X-Azure-FDID.",),
-        ),
     )
-    return written(names, "Azure Front Door", steps, route="cdn")
+    way = Step("DNS", (f"Make {names.entered(host)} a CNAME to the endpoint, `….azurefd.net`.",))
+    front = Front(
+        "Azure Front Door",
+        "azure",
+        "visitors' addresses are believed from there alone",
+        "each network of the service tag AzureFrontDoor.Backend",
+    )
+    return written(names, front, steps, way)
 
 
 def google(names: Names) -> Guide:
@@ -187,22 +196,33 @@ def google(names: Names) -> Guide:
             "Load balancer",
             (
                 (
-                    "A global external Application Load Balancer; a managed certificate for "
-                    f"`{host}`, and the redirect from HTTP to HTTPS."
+                    "A global external Application Load Balancer, and the redirect from HTTP to "
+                    "HTTPS."
                 ),
                 (
-                    f"In your DNS make {names.entered(host)} an A record of its address, and an "
-                    "AAAA of its IPv6 one."
+                    f"Certificate Manager: a managed certificate for `{host}` with DNS "
+                    "authorization; publish the CNAME it shows, wait until it is ACTIVE, attach it."
                 ),
                 f"Cloud Armor: a rule that allows `{host}`.",
             ),
         ),
-        Step(
-            "Tell us the load balancer's addresses",
-            ("It adds its own after the visitor's: we have to know which is which.",),
+    )
+    way = Step(
+        "DNS",
+        (
+            (
+                f"Make {names.entered(host)} an A record of the load balancer's address, and an "
+                "AAAA of its IPv6 one."
+            ),
         ),
     )
-    return written(names, "Google Cloud", steps, route="cdn")
+    front = Front(
+        "Google Cloud",
+        "google",
+        "it adds its own after the visitor's, and we have to know which is which",
+        "each address of the load balancer",
+    )
+    return written(names, front, steps, way)
 
 
 def _url(names: Names) -> str:

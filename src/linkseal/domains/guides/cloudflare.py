@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from linkseal.domains.guides.model import File, Guide, Names, Step, written
+from linkseal.domains.guides.model import File, Front, Guide, Names, Step, written
 
 Phase = Literal[
     "http_config_settings", "http_request_cache_settings", "http_request_dynamic_redirect"
@@ -19,7 +19,7 @@ Phase = Literal[
 
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 
-NOT_ON_FREE: Final = ("polish",)
+NOT_ON_FREE: Final = ("polish", "mirage")
 """Settings that a zone on the free plan does not have: there, they are off."""
 
 
@@ -50,6 +50,7 @@ _SWITCHES: Final[tuple[tuple[str, str | bool, str], ...]] = (
     ("rocket_loader", False, "Rocket Loader off"),
     ("bic", False, "Browser Integrity Check off"),
     ("polish", "off", "Polish off"),
+    ("mirage", False, "Mirage off"),
     ("disable_zaraz", True, "Disable Zaraz"),
     ("disable_rum", True, "Disable RUM"),
     ("security_level", "essentially_off", "Security Level Essentially Off"),
@@ -112,23 +113,6 @@ def cloudflare(names: Names) -> Guide:
     ssl, *others = (said for _, _, said in _SWITCHES)
     steps = (
         Step(
-            "DNS: a proxied CNAME",
-            (
-                (
-                    f"DNS, Records, Add record: type CNAME, name {names.entered(host)}, target "
-                    f"`{target}`, proxy status **Proxied** (orange cloud)."
-                ),
-                (
-                    "Universal SSL covers names one label under the zone; a deeper one needs "
-                    "Advanced Certificate Manager."
-                ),
-                (
-                    f"A zone on a partial (CNAME) set-up also needs `{host}` CNAME "
-                    f"`{host}.cdn.cloudflare.net` in its own DNS."
-                ),
-            ),
-        ),
-        Step(
             "SSL: Full (strict), for this name only",
             (
                 f"Rules, Configuration Rules, Create: {rule}.",
@@ -136,7 +120,10 @@ def cloudflare(names: Names) -> Guide:
                     f"{ssl}. Our certificate names your target, and strict accepts "
                     "that. Never Flexible: it loops, and sends clicks over plain http."
                 ),
-                f"In the same rule: {', '.join(others)}.",
+                (
+                    f"In the same rule: {', '.join(others)}. A zone on the Free plan has neither "
+                    "Polish nor Mirage."
+                ),
             ),
         ),
         Step(
@@ -171,7 +158,25 @@ def cloudflare(names: Names) -> Guide:
             ),
         ),
     )
-    return written(names, "Cloudflare", steps, route="cdn", files=[_terraform(host, target)])
+    way = Step(
+        "DNS: a proxied CNAME",
+        (
+            (
+                f"DNS, Records, Add record: type CNAME, name {names.entered(host)}, target "
+                f"`{target}`, proxy status **Proxied** (orange cloud)."
+            ),
+            (
+                "Universal SSL covers names one label under the zone; a deeper one needs "
+                "Advanced Certificate Manager."
+            ),
+            (
+                f"A zone on a partial (CNAME) set-up also needs `{host}` CNAME "
+                f"`{host}.cdn.cloudflare.net` in its own DNS."
+            ),
+        ),
+    )
+    front = Front("Cloudflare", "cloudflare")
+    return written(names, front, steps, way, [_terraform(host, target)])
 
 
 _RESOURCES: Final[dict[Phase, tuple[str, str]]] = {
@@ -183,10 +188,12 @@ _RESOURCES: Final[dict[Phase, tuple[str, str]]] = {
 
 def _terraform(host: str, target: str) -> File:
     rulesets = "".join(_ruleset(rule) for rule in rules(host))
+    standing = "\n".join(f"    cloudflare_ruleset.{name}," for name, _ in _RESOURCES.values())
     return File(
         "cloudflare.tf",
         "hcl",
-        "does steps 2 to 5 with version 5 of the cloudflare provider",
+        "does steps 2 to 4 and 8 with version 5 of the cloudflare provider: apply it after the "
+        "steps between",
         f"""\
 # {host}: click and open tracking, forwarded to {target}.
 # A zone has one ruleset a phase: where yours has rules in one of these, add these to them.
@@ -205,6 +212,11 @@ variable "zone_id" {{
   type        = string
 }}
 
+variable "free_plan" {{
+  description = "Whether that zone is on the Free plan, which lacks some of the settings."
+  type        = bool
+}}
+{rulesets}
 resource "cloudflare_dns_record" "tracking" {{
   zone_id = var.zone_id
   name    = "{host}"
@@ -212,8 +224,13 @@ resource "cloudflare_dns_record" "tracking" {{
   content = "{target}"
   proxied = true
   ttl     = 1
+
+  # The name leads here only when the rules stand.
+  depends_on = [
+{standing}
+  ]
 }}
-{rulesets}""",
+""",
     )
 
 
@@ -249,7 +266,8 @@ def _attributes(values: Mapping[str, object], indent: str) -> str:
         if isinstance(value, Mapping):
             lines += [f"{indent}{key} = {{", _attributes(value, f"{indent}  "), f"{indent}}}"]
         else:
-            lines.append(f"{indent}{key:<{width}} = {_literal(value)}")
+            unless = "var.free_plan ? null : " if key in NOT_ON_FREE else ""
+            lines.append(f"{indent}{key:<{width}} = {unless}{_literal(value)}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from linkseal.domains.guides.model import File, Guide, Names, Step, written
+from linkseal.domains.guides.model import File, Front, Guide, Names, Step, written
 
 CACHING_DISABLED: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_VIEWER: Final = "216adef6-5c7f-47e4-b989-5492eafa07d3"
@@ -24,7 +24,7 @@ def fastly(names: Names) -> Guide:
                     f"Security, TLS management: a subscription for `{host}`; publish the "
                     "validation record it shows, wait until it is issued, and activate it."
                 ),
-                f"In your DNS make {names.entered(host)} a CNAME to the name shown there.",
+                "Note the name that a CNAME is to lead to: it comes last.",
             ),
         ),
         Step(
@@ -44,7 +44,8 @@ def fastly(names: Names) -> Guide:
             (
                 (
                     "VCL, VCL snippets: a snippet of type `recv` with the file "
-                    "`tracking-recv.vcl` below. Without it Fastly stores redirects for an hour."
+                    "`tracking-recv.vcl` below. Without it a cache setting or VCL of yours may "
+                    "store answers, and a visitor's own Fastly-Client-IP is kept."
                 ),
                 "Settings: fallback TTL 0, Force TLS and HSTS as you like, Image Optimizer off.",
             ),
@@ -69,7 +70,11 @@ if (req.http.host ~ "(?i)^{pattern}(:[0-9]+)?$") {{
 }}
 """,
     )
-    return written(names, "Fastly", steps, route="cdn", files=[vcl])
+    way = Step(
+        "DNS",
+        (f"Make {names.entered(host)} a CNAME to the name shown with its TLS subscription.",),
+    )
+    return written(names, Front("Fastly", "fastly"), steps, way, [vcl])
 
 
 def cloudfront(names: Names) -> Guide:
@@ -106,15 +111,6 @@ def cloudfront(names: Names) -> Guide:
                     "AllViewerExceptHostHeader: Host, User-Agent and query string reach us as sent."
                 ),
                 "No functions, no custom error responses.",
-            ),
-        ),
-        Step(
-            "DNS",
-            (
-                (
-                    f"Make {names.entered(host)} a CNAME (Route 53: an alias) to the "
-                    "distribution's name, `d….cloudfront.net`."
-                ),
             ),
         ),
         Step("Bots", (f"With a web ACL: exclude `{host}` from bot control and challenges.",)),
@@ -209,7 +205,16 @@ output "cname" {{
 }}
 """,
     )
-    return written(names, "CloudFront", steps, route="cdn", files=[terraform])
+    way = Step(
+        "DNS",
+        (
+            (
+                f"Make {names.entered(host)} a CNAME (Route 53: an alias) to the distribution's "
+                "name, `d….cloudfront.net`."
+            ),
+        ),
+    )
+    return written(names, Front("CloudFront", "cloudfront"), steps, way, [terraform])
 
 
 WRITERS: Final[dict[str, Callable[[Names], Guide]]] = {

@@ -140,27 +140,66 @@ class Guide:
         return "\n".join(parts).rstrip("\n") + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What stands in front.
+
+    Attributes:
+        name: As people know it.
+        profile: What the domain is enrolled with.
+        believed: What follows for visitors' addresses, the end of a sentence.
+        networks: Whose addresses have to be given; empty where they are known.
+        route: As ``request-ssl`` takes it.
+    """
+
+    name: str
+    profile: str
+    believed: str = "visitors' addresses are believed from its networks alone"
+    networks: str = ""
+    route: str = "cdn"
+
+
 def written(
-    names: Names, at: str, steps: Sequence[Step], *, route: str, files: Sequence[File] = ()
+    names: Names, front: Front, steps: Sequence[Step], way: Step, files: Sequence[File] = ()
 ) -> Guide:
-    """Return a guide: the records first, its own steps, the check and the request last."""
+    """Return a guide: the proof first, its own steps, the way there, the check and the request.
+
+    The name leads there only when all else is done, and nothing of ours is asked of
+    ``_acme-challenge``, where CDNs have records of their own for the certificate.
+    """
+    host = names.host
     first = Step(
         "Prove that the name is yours",
         tuple(
             f"In your DNS add {record.type} {names.entered(record.name)} with the value "
-            f"`{record.value}`: {record.why}." + ("" if record.needed else " You may leave it out.")
+            f"`{record.value}`: {record.why}."
             for record in names.records
         ),
+    )
+    given = f" --network ADDRESS`, with {front.networks}" if front.networks else "`"
+    enrol = Step(
+        "Have the domain enrolled",
+        (f"`linkseal domain enrol {host} {front.profile}{given}: {front.believed}.",),
     )
     last = Step(
         "Have it checked, then request SSL",
         (
-            f"`linkseal domain check {names.host}` shows what is not right yet, with its fix.",
-            f"`linkseal domain request-ssl {names.host} --route {route}` when it shows no failure.",
+            f"`linkseal domain check {host}` shows what is not right yet, with its fix.",
+            (
+                f"`linkseal domain request-ssl {host} --route {front.route}` when it shows no "
+                "failure."
+            ),
+            f"`linkseal domain check {host}` again: SSL is approved on a report for that route.",
+            (
+                f"`linkseal domain check {host} --canary` tells whether {front.name} verifies our "
+                "certificate (ORG-03): only until SSL is approved, as it refuses visitors for up "
+                "to a minute."
+            ),
             (
                 "Until SSL is enabled, and after it, links that were sent already keep working: "
                 "leave port 80 open."
             ),
         ),
     )
-    return Guide(f"{names.host} over SSL with {at}", (first, *steps, last), tuple(files))
+    title = f"{host} over SSL with {front.name}"
+    return Guide(title, (first, *steps, enrol, way, last), tuple(files))

@@ -10,21 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from linkseal.domains.guides.model import File, Guide, Names, Step, written
+from linkseal.domains.guides.model import File, Front, Guide, Names, Step, written
 
 _ROOTS: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def _guide(names: Names, at: str, file: File, *steps: Step) -> Guide:
-    dns = Step(
-        "Point the name at your proxy",
-        (f"In your DNS make {names.entered(names.host)} a CNAME, or A and AAAA records, of it.",),
+def _guide(names: Names, at: str, file: File, *steps: Step, then: str = "") -> Guide:
+    front = Front(
+        at,
+        "proxy",
+        "visitors' addresses are believed from there alone",
+        "each address your proxy connects from",
+        route="proxy",
     )
-    addresses = Step(
-        "Tell us the addresses your proxy connects from",
-        ("Visitors' addresses are believed from there only.",),
+    way = f"In your DNS make {names.entered(names.host)} a CNAME, or A and AAAA records, of it."
+    dns = Step("Point the name at your proxy", (way, *([then] if then else [])))
+    return written(names, front, steps, dns, [file])
+
+
+def _certificate(host: str, where: str) -> Step:
+    return Step(
+        "Get a certificate",
+        (
+            f"For `{host}`, of a public CA, {where}.",
+            (
+                "Proven by DNS, as by certbot's plug-in for your DNS provider, it can be had "
+                "before the name leads here, and is renewed by itself."
+            ),
+        ),
     )
-    return written(names, at, (dns, *steps, addresses), route="proxy", files=[file])
 
 
 def nginx(names: Names) -> Guide:
@@ -99,10 +113,7 @@ server {{
         names,
         "nginx",
         File(f"{host}.conf", "nginx", where, content),
-        Step(
-            "Get a certificate",
-            (f"For `{host}`, as in `certbot --nginx -d {host}`; its whole chain is shown.",),
-        ),
+        _certificate(host, f"its whole chain in `{certificate}`, its key in `{key}`"),
         Step(
             "Add the server",
             (
@@ -155,10 +166,11 @@ def caddy(names: Names) -> Guide:
             "Add the site",
             (
                 "Put the file `Caddyfile` below into yours; `caddy validate`, then `caddy reload`.",
-                "Caddy gets the certificate by itself, and redirects http to https.",
                 "Exempt the name from `encode`, caches and rate limits.",
             ),
         ),
+        then="Caddy then gets the certificate by itself, within a minute, and redirects http to "
+        "https.",
     )
 
 
@@ -211,10 +223,7 @@ ssl-min-ver TLSv1.2 resolvers tracking resolve-prefer ipv4 init-addr none
         names,
         "HAProxy",
         File(f"{host}.cfg", "haproxy", where, content),
-        Step(
-            "Get a certificate",
-            (f"For `{host}`; its chain and its key together in `{certificate}`.",),
-        ),
+        _certificate(host, f"its chain and its key together in `{certificate}`"),
         Step(
             "Add frontends and backend",
             (
