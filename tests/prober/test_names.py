@@ -10,6 +10,7 @@ from linkseal.config import Address
 from linkseal.domains.checks import Result, judge
 from linkseal.domains.observation import Observation
 from linkseal.prober import probe
+from linkseal.prober.names import routed
 from linkseal.testing.dns_server import Fault
 from prober.lab import BASE, CUSTOMER, HOST, OWNERSHIP, TARGET, request, settings, zones
 
@@ -159,3 +160,11 @@ async def test_a_resolver_that_fails_is_told_apart_from_one_that_works() -> None
         seen = await probe(request(), known.model_copy(update={"public_resolvers": two}))
     assert "does not resolve everywhere" in failing(seen, "DNS-01")
     assert {each.address for each in seen.reached} == {"127.0.0.1"}
+
+
+def test_a_family_without_a_way_there_is_not_asked_beside_one_that_has_it() -> None:
+    both, v6 = ["203.0.113.5", "2001:db8::5"], ["2001:db8::5"]
+    assert routed(both, lambda each: ":" not in each) == ["203.0.113.5"]
+    assert routed(both, lambda _each: True) == both
+    # A name that cannot be looked at at all is told as such.
+    assert routed(v6, lambda each: ":" not in each) == v6

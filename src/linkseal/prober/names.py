@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from linkseal.config import ProberConfig
 from linkseal.domains.caa import names_to_ask
 from linkseal.domains.observation import Answer, Hop
-from linkseal.prober.addresses import is_allowed
+from linkseal.prober.addresses import has_route, is_allowed
 from linkseal.prober.lookup import Lookup, is_sound, together
 from linkseal.prober.request import ProbeRequest
 
@@ -92,7 +92,7 @@ def _names(
         chain=chain,
         own=own,
         edge=tuple(each for each in edge if is_allowed(each, config, own)),
-        addresses=_some(allowed),
+        addresses=_some(routed(allowed, has_route)),
         refused=_some([each for each in found if each not in allowed]),
     )
 
@@ -169,6 +169,15 @@ def _addresses(host: str, answers: list[Answer]) -> list[str]:
     ]
     resolved = [each for each in of_host if not each.authoritative and each.values] or of_host
     return list(dict.fromkeys(value for each in resolved for value in each.values))
+
+
+def routed(addresses: list[str], is_routed: Callable[[str], bool]) -> list[str]:
+    """Return the addresses that this machine has a way to; all where it has none to any.
+
+    What is left out says nothing of the domain, as IPv6 where there is none here. But a name
+    that cannot be looked at at all must not seem to be in order.
+    """
+    return [each for each in addresses if is_routed(each)] or addresses
 
 
 def _some(addresses: list[str]) -> tuple[str, ...]:

@@ -191,6 +191,18 @@ def test_ownership_is_proven_by_every_server_of_the_zone() -> None:
     assert found("DNS-04", dns=()) == (SKIPPED, f"TXT of {TXT} was not asked for")
 
 
+def test_a_server_that_gives_no_answer_says_nothing_of_the_token() -> None:
+    silent = Answer("ns2", True, TXT, "TXT", "", error="timeout")
+    refusing = Answer("ns3", True, TXT, "TXT", "REFUSED")
+    has = Answer("ns1", True, TXT, "TXT", "NOERROR", (OWNERSHIP,))
+    assert found("DNS-04", dns=(has, silent, refusing)) == (PASS, f"Ownership: {OWNERSHIP}")
+    lacks = Answer("ns4", True, TXT, "TXT", "NXDOMAIN")
+    assert found("DNS-04", dns=(has, silent, lacks)) == (
+        FAIL,
+        "Ownership token missing on some of your name servers: ns4.",
+    )
+
+
 def test_a_name_with_the_zone_twice_is_found() -> None:
     twice = answer(f"{HOST}.acme.example", "CNAME", TARGET)
     token = answer(f"{TXT}.acme.example", "TXT", OWNERSHIP)

@@ -99,6 +99,21 @@ def test_every_address_has_to_lead_to_us() -> None:
     )
 
 
+def test_an_ipv6_address_that_is_dead_beside_ipv4_says_nothing_of_the_way() -> None:
+    """Those who have IPv6 fall back to IPv4; TLS-01 passes over it too."""
+    v6 = "2001:db8::9"
+    silent = exchange(address=v6, status=0, error="timeout", seen=None)
+    reached = (Tried(V4, 443), Tried(v6, 443, "timeout"))
+    assert found("HTTP-02", exchanges=(exchange(), silent), reached=reached) == (
+        PASS,
+        f"Challenge: our signed answer through {V4}",
+    )
+    assert found("HTTP-02", exchanges=(silent,), reached=reached)[0] is SKIPPED
+    elsewhere = exchange(address=v6, status=404, headers={"server": "Apache"}, seen=None)
+    taken = (Tried(V4, 443), Tried(v6, 443))
+    assert found("HTTP-02", exchanges=(exchange(), elsewhere), reached=taken)[0] is FAIL
+
+
 def test_what_another_check_judges_is_skipped() -> None:
     silent = exchange(status=0, error="TLS", seen=None)
     failing = handshakes(v12="alert", v13="alert")

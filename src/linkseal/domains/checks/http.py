@@ -14,6 +14,7 @@ from linkseal.domains.checks.looking import (
     is_challenged,
     is_https,
     is_our_redirect,
+    is_v6,
     line,
     refused_agents,
     secure,
@@ -139,6 +140,8 @@ def challenge(view: View) -> Finding:
         # Anybody can send our redirect; only our edge can sign an echo.
         if any(each.echo for each in exchanges):
             continue
+        if _is_dead_beside_v4(view, address):
+            continue
         if not any(each.status for each in exchanges) and _tls_fails(view, address):
             reasons.append("no TLS connection could be made, which TLS-01 and TLS-05 judge")
             continue
@@ -158,7 +161,17 @@ def challenge(view: View) -> Finding:
         return Problem("elsewhere", f"{status} from {server}", "our signed answer", values, lines)
     if reasons:
         return Skipped(reasons[0])
-    return Passed(f"our signed answer through {', '.join(by_address)}", lines)
+    through = [each.address for each in found if each.echo]
+    if not through:
+        return Skipped("no TLS connection could be made, which TLS-01 and TLS-05 judge")
+    return Passed(f"our signed answer through {', '.join(dict.fromkeys(through))}", lines)
+
+
+def _is_dead_beside_v4(view: View, address: str) -> bool:
+    """Whether an IPv6 address takes no connection and an IPv4 one does: DNS-06 judges that."""
+    tried = [each for each in view.seen.reached if each.port == 443]
+    v4_works = any(not each.error and not is_v6(each.address) for each in tried)
+    return is_v6(address) and v4_works and any(e.error for e in tried if e.address == address)
 
 
 def _tls_fails(view: View, address: str) -> bool:
