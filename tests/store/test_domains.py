@@ -132,6 +132,7 @@ def test_a_claim_is_stored_as_it_was_made(store: Store) -> None:
         route=None,
         cdn="",
         own_networks=(),
+        https_only=False,
         failures=0,
         failing_since=None,
         report=None,

@@ -28,6 +28,7 @@ def as_dict(found: Domain) -> dict[str, Any]:
         "cdn": found.cdn or None,
         "own_networks": list(found.own_networks),
         "dns_valid": found.dns_valid,
+        "https_only": found.https_only,
         "target": found.target,
         "ownership": found.ownership,
         "records": [record_dict(each) for each in found.records()],
@@ -73,6 +74,8 @@ def fields(found: Domain) -> list[tuple[str, object]]:
         rows.append(("cdn", found.cdn))
     if found.own_networks:
         rows.append(("own networks", ", ".join(found.own_networks)))
+    if found.https_only:
+        rows.append(("http links", "none: browsers turn them into https, see check HTTP-01"))
     rows.append(("checks", checks(found)))
     if found.failing_since:
         rows.append(("failing", f"{found.failures} in a row, since {at(found.failing_since)} UTC"))

@@ -29,6 +29,7 @@ def domain_of(row: Any) -> Domain:
         route=Route(row.route) if row.route else None,
         cdn=row.cdn,
         own_networks=tuple(row.own_networks),
+        https_only=row.https_only,
         failures=row.failures,
         failing_since=optional_from_ms(row.failing_since_ms),
         report=row.report,

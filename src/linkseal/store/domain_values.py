@@ -32,6 +32,7 @@ class Domain:
         route: How SSL is or was to be had; ``None`` before the first request.
         cdn: The id of the profile it is enrolled with; empty for none.
         own_networks: Where that connects from, besides the networks a CDN publishes.
+        https_only: Whether browsers turn its http links into https; of no claim, but of the name.
         failures: How often in a row the watch found it broken.
         failing_since: Since when; ``None`` when the last look was good.
         report: The latest report of the checks of this claim; ``None`` before the first.
@@ -55,6 +56,7 @@ class Domain:
     route: Route | None
     cdn: str
     own_networks: tuple[str, ...]
+    https_only: bool
     failures: int
     failing_since: datetime | None
     report: Mapping[str, Any] | None
@@ -70,7 +72,12 @@ class Domain:
     def branded(self) -> BrandedDomain:
         """Return what the choice of a base needs to know of it."""
         return BrandedDomain(
-            self.host, self.state, self.from_domains, self.default, dns_valid=self.dns_valid
+            self.host,
+            self.state,
+            self.from_domains,
+            self.default,
+            dns_valid=self.dns_valid,
+            https_only=self.https_only,
         )
 
     def records(self) -> list[Record]:

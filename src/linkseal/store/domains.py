@@ -254,6 +254,7 @@ class Domains:
         route: Route | None,
         blocks: bool,
         now: datetime,
+        https_only: bool | None = None,
     ) -> bool:
         """Keep the latest report of a domain's checks; return whether it was kept.
 
@@ -264,6 +265,8 @@ class Domains:
             route: It was looked at for; likewise.
             blocks: Whether a check fails that SSL must not be enabled with.
             now: When the checks were made, aware.
+            https_only: Whether browsers turn its http links into https; ``None``: it was not seen,
+                and what was seen before holds.
         """
         with self._database.transaction() as connection:
             kept = connection.execute(
@@ -273,7 +276,12 @@ class Domains:
                     domains.c.target == target,
                     domains.c.route == (route.value if route else ""),
                 )
-                .values(report=dict(report), report_at_ms=to_ms(now), report_blocks=blocks)
+                .values(
+                    report=dict(report),
+                    report_at_ms=to_ms(now),
+                    report_blocks=blocks,
+                    https_only=domains.c.https_only if https_only is None else https_only,
+                )
             )
             return kept.rowcount == 1
 

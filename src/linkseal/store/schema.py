@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -206,6 +207,8 @@ domains = Table(
     Column("cdn", String(32), nullable=False),
     # Where the customer's own proxy connects from, or a CDN that publishes no addresses.
     Column("own_networks", JSON, nullable=False, server_default=text("'[]'")),
+    # Whether browsers turn its http links into https, as the last look that could see it says.
+    Column("https_only", Boolean, nullable=False, server_default=false()),
     # How often in a row the watch found it broken, and since when.
     Column("failures", Integer, nullable=False),
     Column("failing_since_ms", BigInteger),

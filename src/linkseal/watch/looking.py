@@ -102,6 +102,7 @@ def keep_report(store: Store, domain: Domain, report: Report, now: datetime) -> 
         route=domain.route,
         blocks=bool(report.blocking),
         now=now,
+        https_only=report.https_only,
     )
 
 
