@@ -29,7 +29,7 @@ $(BENCH_STAMP): $(STAMP)
 	@touch $@
 
 $(SYSTEM_STAMP): $(STAMP)
-	@scripts/system-packages postfix pebble knot sslscan nginx-light haproxy stunnel4 varnish
+	@scripts/system-packages postfix pebble knot sslscan nginx-light haproxy stunnel4 varnish unbound
 	@touch $@
 
 demo: $(STAMP) ## show the whole way of a link on loopback; ONCE=1 runs it unattended

@@ -201,7 +201,6 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "txt-doubled": lambda: {"customer": [CNAME, OWNED.replace("links", HOST)]},
     "cname-doubled": lambda: cname(CNAME.replace("links", HOST)),
     "aaaa-dead": aaaa_dead,
-    "dnssec-bogus": lambda: {"faults": {HOST: Fault.BOGUS}},
     "caa-forbids": lambda: acme(
         '@ CAA 0 issue "other.example"', caa_identities=("letsencrypt.org",)
     ),

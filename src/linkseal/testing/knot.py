@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,8 @@ import dns.message
 import dns.query
 import dns.rdataclass
 import dns.rdatatype
+import dns.rdtypes.ANY.DNSKEY
+import dns.rdtypes.dnskeybase
 
 from linkseal.certificates.dns_update import TSIGKey
 from linkseal.testing.programs import end, find_program, free_port, launch, not_started
@@ -55,7 +57,14 @@ template:
     zonefile-sync: -1
     journal-content: none
     acl: updates
+policy:
+  - id: signed
+    algorithm: ecdsap256sha256
 zone:
+"""
+_SIGNED = """\
+    dnssec-signing: on
+    dnssec-policy: signed
 """
 _ZONE = """\
 $ORIGIN {zone}.
@@ -83,6 +92,7 @@ class Knot:
     Args:
         directory: For its configuration, zones and log; made when missing.
         zones: Zone names, each with more lines of its zone file, relative to the zone.
+        signed: Those that it signs (DNSSEC), with keys that it makes when it starts.
 
     Attributes:
         host: Its address.
@@ -93,12 +103,19 @@ class Knot:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, zones: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        zones: Mapping[str, Sequence[str]],
+        *,
+        signed: Collection[str] = (),
+    ) -> None:
         self.port = 0
         self.key = TSIGKey("linkseal", _secret())
         self.stranger = TSIGKey("stranger", _secret())
         self._directory = directory
         self._zones = zones
+        self._signed = signed
         self._log_file = directory / "knot.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._run: tempfile.TemporaryDirectory[str] | None = None
@@ -146,6 +163,23 @@ class Knot:
             for record in records
         }
 
+    def signing_keys(self, zone: str) -> list[dns.rdtypes.ANY.DNSKEY.DNSKEY]:
+        """Return the keys that a signed zone's DS records are made of.
+
+        Raises:
+            dns.exception.DNSException: It does not answer.
+            OSError: It cannot be reached.
+        """
+        query = dns.message.make_query(zone, dns.rdatatype.DNSKEY)
+        answer = dns.query.tcp(query, self.host, timeout=5.0, port=self.port)
+        return [
+            key
+            for records in answer.answer
+            if records.rdtype == dns.rdatatype.DNSKEY
+            for key in records
+            if key.flags & dns.rdtypes.dnskeybase.Flag.SEP
+        ]
+
     def _try_to_start(self, knotd: str) -> bool:
         self.port = free_port(self.host)
         identity = secrets.token_hex(8)
@@ -161,6 +195,7 @@ class Knot:
         )
         for zone in self._zones:
             config += f'  - domain: {zone}\n    file: "{zone}.zone"\n'
+            config += _SIGNED if zone in self._signed else ""
         file = self._directory / "knot.conf"
         file.touch(mode=0o600)
         file.write_text(config, encoding="utf-8")

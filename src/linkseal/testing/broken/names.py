@@ -86,7 +86,7 @@ NAMES: Final = (
     ),
     Broken(
         "dnssec-bogus",
-        "DNSSEC signatures that fail",
+        "The DS record of a key that the zone is not signed with",
         "DNS-07",
         f"DNSSEC validation fails for `{HOST}`.",
     ),
