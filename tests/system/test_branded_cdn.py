@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linkseal.testing.lab import Mode, cloudflare
-from support.branded import HOST, Customer, ask, assert_leads_on, new_customer
+from linkseal.domains.guides import guide
+from linkseal.testing.lab import Mode, Site, cloudflare
+from support.branded import BASE, HOST, Customer, ask, assert_leads_on, new_customer
 
 CDN = "127.0.0.3"
 """Where the stand-in connects from: a network of the customer's, as no CDN is on loopback."""
@@ -52,13 +55,26 @@ def click_past(mine: Customer, found: Any, link: str) -> None:
         assert_leads_on(ask(tls, link.removeprefix(f"https://{HOST}"), *FORGED))
 
 
-@pytest.mark.parametrize("mode", [Mode.FULL, Mode.STRICT])
-async def test_from_the_claim_to_a_click_behind_cloudflare(tmp_path: Path, mode: Mode) -> None:
+def in_full(site: Site) -> AbstractContextManager[None]:
+    return cloudflare(site, Mode.FULL)
+
+
+def by_the_guides_file(site: Site) -> AbstractContextManager[None]:
+    """Full (strict) by the guide's own Terraform, in a zone that is set up otherwise."""
+    file = guide(HOST, site.target, site.ownership, "cloudflare", BASE).files[0].content
+    zone = {"cache_everything": True, "obfuscation": True, "challenge": True}
+    return cloudflare(site, Mode.FLEXIBLE, terraform=file, **zone)
+
+
+@pytest.mark.parametrize("stand_in", [in_full, by_the_guides_file])
+async def test_from_the_claim_to_a_click_behind_cloudflare(
+    tmp_path: Path, stand_in: Callable[[Site], AbstractContextManager[None]]
+) -> None:
     """The links are https; the CDN says who a client is, and nobody else does."""
     async with new_customer(tmp_path, straight=False) as mine:
         found = mine.claim()
         mine.run("domain", "enrol", HOST, "cloudflare", "--network", CDN)
-        with cloudflare(mine.site(found, CDN), mode):
+        with stand_in(mine.site(found, CDN)):
             report = mine.enable("cdn")
             assert report["cdn"] == "cloudflare"
             told = {each["check"]: each for each in report["verdicts"]}
@@ -82,7 +98,12 @@ async def test_a_cdn_outside_of_the_enrolled_networks_is_not_believed(tmp_path: 
         found = mine.claim()
         mine.run("domain", "enrol", HOST, "cloudflare")
         with cloudflare(mine.site(found, CDN)):
-            mine.enable("cdn")
+            told = {each["check"]: each for each in mine.enable("cdn")["verdicts"]}
+            assert told["HTTP-08"]["message"] == (
+                "CF-Connecting-IP tells the visitor's address, but is not believed: "
+                f"{HOST} is not enrolled with Cloudflare at {CDN}."
+            )
+            assert "linkseal domain enrol NAME cloudflare" in told["HTTP-08"]["fix"]
             mine.click(await mine.send(), source=VISITOR)
             (event,) = await mine.events(1)
             assert (event["host"], event["address"]) == (HOST, CDN)

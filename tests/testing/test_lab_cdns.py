@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import pytest
 
 from linkseal.domains.guides import guide
@@ -38,6 +40,56 @@ async def test_a_switch_of_cloudflare_fails_its_check(
     )
     assert found.fails.keys() == {check}
     assert message in found.fails[check]
+
+
+CARELESS = {
+    "mode": Mode.FLEXIBLE,
+    "cache_everything": True,
+    "obfuscation": True,
+    "challenge": True,
+}
+
+
+async def test_cloudflare_by_the_guides_terraform_in_a_zone_that_is_set_up_otherwise(
+    acme: Claimed,
+) -> None:
+    def stand_in(site: Site) -> AbstractContextManager[None]:
+        return cloudflare(site, terraform=guides_file(site, "cloudflare"), **CARELESS)  # type: ignore[arg-type]
+
+    found = await through(acme, stand_in)
+    assert (found.cdn, found.fails) == ("cloudflare", {})
+    assert found.warns.keys() <= {"ORG-04", "DNS-03"}, found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        ('"strict"', '"flexible"', "ORG-01"),
+        ("cache = false", "cache = true", "HTTP-06"),
+        ("email_obfuscation = false", "email_obfuscation = true", "HTTP-11"),
+        ('"essentially_off"', '"high"', "HTTP-12"),
+        ('"http_request_dynamic_redirect"', '"http_request_redirect"', "ORG-01"),
+    ],
+)
+async def test_every_rule_of_that_file_is_needed(
+    acme: Claimed, old: str, new: str, check: str
+) -> None:
+    def stand_in(site: Site) -> AbstractContextManager[None]:
+        file = guides_file(site, "cloudflare")
+        assert file.count(old) == 1
+        return cloudflare(site, terraform=file.replace(old, new), **CARELESS)  # type: ignore[arg-type]
+
+    found = await through(acme, stand_in)
+    assert check in found.fails | found.warns, found
+
+
+def test_a_file_that_leads_the_name_elsewhere_is_refused(acme: Claimed) -> None:
+    file = guides_file(acme.site, "cloudflare").replace("proxied = true", "proxied = false")
+    with (
+        pytest.raises(ValueError, match="no proxied CNAME"),
+        cloudflare(acme.site, terraform=file),
+    ):
+        pass
 
 
 async def test_cloudflares_obfuscation_is_told(acme: Claimed) -> None:

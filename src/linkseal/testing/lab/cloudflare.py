@@ -1,13 +1,15 @@
 """A stand-in for Cloudflare: HAProxy, with stunnel for Full (strict), nginx for obfuscation.
 
 As Cloudflare does: SNI and Host are the visitor's, the client's address is told in a field of
-its own whatever the visitor wrote into it, and the leg to us follows the visitor's scheme.
+its own whatever the visitor wrote into it, and the leg to us follows the visitor's scheme. A
+Terraform file's rules for the name come before what the zone is set to.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import re
 from collections.abc import Iterator
 
 from linkseal.config import Address
@@ -67,6 +69,12 @@ backend origin_http
 """
 _RAY = "8f2a1b3c4d5e6f70-AMS"
 _ALWAYS_HTTPS = "    http-request redirect scheme https code 301 unless { ssl_fc }\n"
+_RESOURCE = re.compile(r'^resource "(\w+)" "\w+" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+# On a plan that is not the free one.
+_SETTING = re.compile(
+    r'^\s*(\w+)\s*=\s*(?:var\.free_plan \? null : )?(?:"((?:[^"\\]|\\.)*)"|(\w+))$', re.MULTILINE
+)
+_TO_HTTPS = re.compile(r'concat\("(https://[a-z0-9.-]+)", http\.request\.uri\.path\)')
 _CHALLENGE = """\
     http-request return status 403 content-type text/html hdr cf-mitigated challenge \
 string "<script src='/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1'></script>" \
@@ -136,6 +144,7 @@ def cloudflare(
     site: Site,
     mode: Mode = Mode.FULL,
     *,
+    terraform: str = "",
     always_https: bool = False,
     cache_everything: bool = False,
     obfuscation: bool = False,
@@ -146,6 +155,8 @@ def cloudflare(
     Args:
         site: What it stands before.
         mode: Of SSL.
+        terraform: A file with rules for the name: of them SSL, what changes answers, security
+            level, cache and redirect are followed, whatever the zone is set to.
         always_https: Redirects http to https.
         cache_everything: Stores what it can, whatever the origin says of it.
         obfuscation: Replaces addresses of e-mail in HTML.
@@ -153,7 +164,14 @@ def cloudflare(
 
     Raises:
         ServiceError: A program of it is missing, or did not start.
+        ValueError: The file does not lead the name here, or has a rule that is not known.
     """
+    config, cache, redirect = _rules(site, terraform) if terraform else ({}, {}, "")
+    mode = Mode(config.get("ssl", mode))
+    cache_everything = cache_everything and cache.get("cache") != "false"
+    obfuscation = obfuscation and config.get("email_obfuscation") != "false"
+    challenge = challenge and config.get("security_level") != "essentially_off"
+    redirect = redirect or (_ALWAYS_HTTPS if always_https else "")
     with contextlib.ExitStack() as parts:
         leg, around = f"{site.edge_https} ssl sni str({site.host}) verify none", ""
         if mode is Mode.STRICT:
@@ -162,13 +180,13 @@ def cloudflare(
             ports = {"port": site.inner_port(), "inner": site.inner_port()}
             around, ready = _CHANGING.format(**ports), Address("127.0.0.1", ports["port"])
             parts.enter_context(nginx(site, _OBFUSCATION.format(**ports), ready))
-        rules = (always_https, _ALWAYS_HTTPS), (challenge, _CHALLENGE), (cache_everything, _CACHE)
-        config = _CONFIG.format(
+        rules = (challenge, _CHALLENGE), (cache_everything, _CACHE)
+        text = _CONFIG.format(
             http=site.http,
             https=site.https,
             certificate=site.certificate,
             ray=_RAY,
-            rules="".join(text for wanted, text in rules if wanted),
+            rules=redirect + "".join(line for wanted, line in rules if wanted),
             after=(_CACHED if cache_everything else "") + (_INVALID if mode is Mode.STRICT else ""),
             secure_first="changing" if around else "origin_https",
             plain_first="changing" if around else "origin_http",
@@ -177,8 +195,38 @@ def cloudflare(
             secure=site.edge_http if mode is Mode.FLEXIBLE else leg,
             edge_http=site.edge_http,
         )
-        parts.enter_context(haproxy(site, config, site.https))
+        parts.enter_context(haproxy(site, text, site.https))
         yield
+
+
+def _rules(site: Site, terraform: str) -> tuple[dict[str, str], dict[str, str], str]:
+    """Return a file's settings of the name, its cache rule, and its redirect as HAProxy's."""
+    phases: dict[str, dict[str, str]] = {}
+    leads = False
+    for kind, block in _RESOURCE.findall(terraform):
+        found = {name: quoted or plain for name, quoted, plain in _SETTING.findall(block)}
+        if kind == "cloudflare_dns_record" and found["name"] == site.host:
+            way = found["type"], found["content"], found["proxied"]
+            leads = way == ("CNAME", site.target, "true")
+        elif f'http.host eq \\"{site.host}\\"' in block:
+            phases[found["phase"]] = found
+    if not leads:
+        raise ValueError(f"the file makes {site.host} no proxied CNAME to {site.target}")
+    redirect = phases.get("http_request_dynamic_redirect")
+    return (
+        phases.get("http_config_settings", {}),
+        phases.get("http_request_cache_settings", {}),
+        _redirect(redirect) if redirect else "",
+    )
+
+
+def _redirect(rule: dict[str, str]) -> str:
+    to = _TO_HTTPS.fullmatch(rule["expression"].replace('\\"', '"'))
+    if to is None:
+        raise ValueError(f"a redirect to {rule['expression']} is not known here")
+    kept = "" if rule.get("preserve_query_string") == "true" else " drop-query"
+    code = rule["status_code"]
+    return f"    http-request redirect prefix {to[1]} code {code}{kept} unless {{ ssl_fc }}\n"
 
 
 @contextlib.contextmanager
