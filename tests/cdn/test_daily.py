@@ -26,7 +26,7 @@ def enrol(store: Store, *cdns: str) -> None:
             who="test",
             now=BEGAN,
         )
-        store.domains.set_cdn(host, cdn)
+        store.domains.set_cdn(host, cdn, who="test", now=BEGAN)
 
 
 def test_only_cdns_in_use_are_fetched_daily_and_not_at_the_start(

@@ -20,6 +20,7 @@ from linkseal.domains.lifecycle import (
     next_state,
     possible,
     refuse_approval,
+    refuse_released,
 )
 from linkseal.errors import DomainError
 
@@ -46,6 +47,12 @@ ssl_degraded   disable-ssl  claimed
 ssl_degraded   recover      ssl_enabled
 ssl_degraded   release      released
 released       claim        claimed
+claimed        enrol        claimed
+dns_valid      enrol        dns_valid
+ssl_requested  enrol        ssl_requested
+rejected       enrol        rejected
+ssl_enabled    enrol        ssl_enabled
+ssl_degraded   enrol        ssl_degraded
 """
 ROWS = [tuple(line.split()) for line in EXPECTED.split("\n") if line]
 LED = {(DomainState(before), Action(action)): DomainState(after) for before, action, after in ROWS}
@@ -153,5 +160,26 @@ def test_ssl_that_is_not_proven_is_not_approved(
     assert (refusal.value.code, bool(refusal.value.hint)) == (code, True)
 
 
-def test_ssl_that_a_fresh_report_proves_is_approved() -> None:
-    refuse_approval(report_at=NOW - REPORT_LIFE, blocking=False, now=NOW)
+def test_a_report_proves_ssl_for_a_day_and_not_a_moment_longer() -> None:
+    proves = {}
+    for age in (timedelta(0), REPORT_LIFE, REPORT_LIFE + timedelta(microseconds=1)):
+        try:
+            refuse_approval(report_at=NOW - age, blocking=False, now=NOW)
+        except DomainError as refusal:
+            proves[age] = refusal.code
+        else:
+            proves[age] = "approved"
+    assert list(proves.values()) == ["approved", "approved", "domain-report-old"]
+
+
+def test_nothing_is_set_up_on_a_released_domain() -> None:
+    for state in DomainState:
+        if state is DomainState.RELEASED:
+            with pytest.raises(DomainError, match="links.acme.example is released") as refusal:
+                refuse_released("links.acme.example", state)
+            assert (refusal.value.code, "domain add" in refusal.value.hint) == (
+                "domain-released",
+                True,
+            )
+        else:
+            refuse_released("links.acme.example", state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,26 +18,6 @@ HOUR = timedelta(hours=1)
 HOST = "links.acme.example"
 REPORT: dict[str, object] = {"verdicts": []}
 OTHER = "go.acme.example"
-
-# Each waits to be told to start, so that all try the same name at the same time.
-CLAIM = """
-import sys
-from datetime import UTC, datetime
-from linkseal.errors import StoreError
-from linkseal.store import Store
-url, customer, tag = sys.argv[1:]
-with Store.open(url) as store:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    try:
-        new = store.domains.claim(
-            "links.acme.example", customer_id=int(customer), target=f"t-{tag}.ct.example.net",
-            ownership=tag, delegation=tag, who=tag, now=datetime.now(UTC),
-        )
-        print("new" if new else "had", flush=True)
-    except StoreError as error:
-        print(error.code, flush=True)
-"""
 
 
 @pytest.fixture
@@ -177,21 +155,9 @@ def test_a_customer_has_several_domains_and_one_default(store: Store) -> None:
     assert not any(each.default for each in store.domains.of_customer(1))
 
 
-def test_a_name_of_another_customer_cannot_be_claimed_before_or_after_release(
-    store: Store,
-) -> None:
-    claim(store)
-    before = store.domains.get(HOST)
-    assert code(lambda: claim(store, customer_id=2, tag="2", default=True)) == "domain-taken"
-    assert store.domains.get(HOST) == before
-    apply(store, Action.RELEASE)
-    assert code(lambda: claim(store, customer_id=2, tag="2")) == "domain-taken"
-    assert store.domains.hosts() == {HOST: 1, "t-1.ct.example.net": 1}
-
-
 def test_a_released_name_is_claimed_anew_with_everything_to_be_proven_again(store: Store) -> None:
     enable(store)
-    store.domains.set_cdn(HOST, "cloudflare", ("203.0.113.7/32",))
+    store.domains.set_cdn(HOST, "cloudflare", ("203.0.113.7/32",), who="ann", now=NOW)
     assert store.domains.get(HOST).own_networks == ("203.0.113.7/32",)
     apply(store, Action.RELEASE)
     assert claim(store, tag="2")
@@ -243,7 +209,7 @@ def test_the_edge_is_told_of_each_new_host_and_of_nothing_else(store: Store) -> 
     assert store.certificates.revision() == begin + 1
     claim(store, tag="2")
     assert store.certificates.revision() == begin + 2
-    store.domains.set_cdn(HOST, "fastly")
+    store.domains.set_cdn(HOST, "fastly", who="ann", now=NOW)
     assert store.certificates.revision() == begin + 3
 
 
@@ -275,11 +241,11 @@ def test_a_refused_step_changes_nothing(store: Store) -> None:
     assert (store.domains.get(HOST), store.domains.history(HOST)) == (before, steps)
 
 
-@pytest.mark.parametrize("action", [Action.CLAIM, Action.DNS_PASSED])
+@pytest.mark.parametrize("action", [Action.CLAIM, Action.DNS_PASSED, Action.ENROL])
 def test_a_proof_is_not_taken_as_a_plain_step(store: Store, action: Action) -> None:
     claim(store)
     with pytest.raises(ValueError, match="claim"):
-        apply(store, action)
+        apply(store, action, "so it is")
 
 
 def test_dns_that_fails_takes_a_waiting_request_back_and_the_reason_is_kept(store: Store) -> None:
@@ -371,33 +337,58 @@ def test_what_is_not_claimed_is_told(store: Store) -> None:
         lambda: domains.get(HOST),
         lambda: apply(store, Action.RELEASE),
         lambda: dns(store),
-        lambda: domains.set_cdn(HOST, "fastly"),
+        lambda: domains.set_cdn(HOST, "fastly", who="ann", now=NOW),
         lambda: domains.count(HOST, passed=True, now=NOW),
     ):
         assert code(call) == "domain-missing"
     assert not report(store)
 
 
-def test_of_customers_who_claim_a_name_at_once_one_gets_it(url: str, store: Store) -> None:
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLAIM, url, customer, tag],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for customer, tag in (("1", "a"), ("2", "b"), ("1", "c"), ("2", "d"))
+def test_an_enrolment_is_on_record_once_and_changes_no_state(store: Store) -> None:
+    enable(store)
+    before = store.domains.get(HOST)
+    revision = store.certificates.revision()
+    for _ in range(2):
+        store.domains.set_cdn(HOST, "proxy", ("203.0.113.7/32",), who="ben", now=NOW + HOUR)
+    assert store.certificates.revision() == revision + 1
+    store.domains.set_cdn(HOST, "", who="ben", now=NOW + HOUR)
+    after = store.domains.get(HOST)
+    assert (after.state, after.since, after.reasons) == (
+        before.state,
+        before.since,
+        before.reasons,
+    )
+    assert [
+        (each.action.value, each.before, each.after, each.who, each.at, each.reasons)
+        for each in store.domains.history(HOST)[-2:]
+    ] == [
+        ("enrol", "ssl_enabled", "ssl_enabled", "ben", NOW + HOUR, (reason,))
+        for reason in ("enrolled with proxy, 203.0.113.7/32", "enrolled with none")
     ]
-    for run in runs:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "ready\n"
-    for run in runs:
-        assert run.stdin is not None
-        run.stdin.write("go\n")
-        run.stdin.flush()
-    said = [run.communicate(timeout=30)[0].strip() for run in runs]
-    winner = store.domains.get(HOST).customer_id
-    assert sorted(said) == ["domain-taken", "domain-taken", "had", "new"]
-    mine = (0, 2) if winner == 1 else (1, 3)
-    assert {said[number] for number in mine} == {"had", "new"}
-    assert len(store.domains.hosts()) == 2
+    apply(store, Action.RELEASE)
+
+    def again() -> None:
+        store.domains.set_cdn(HOST, "fastly", who="ben", now=NOW)
+
+    assert code(again) == "domain-released"
+
+
+def test_of_two_looks_the_later_is_kept_whichever_took_longer(store: Store) -> None:
+    claim(store)
+    assert report(store, route=None, blocks=True)
+    older = NOW - timedelta(seconds=30)
+    for at, blocks, kept in ((older, False, False), (NOW, False, True), (NOW + HOUR, True, True)):
+        assert (
+            store.domains.save_report(
+                HOST,
+                {"at": at.isoformat()},
+                target="t-1.ct.example.net",
+                route=None,
+                blocks=blocks,
+                now=at,
+            )
+            is kept
+        )
+        found = store.domains.get(HOST)
+        assert found.report_blocks is (blocks or not kept)
+        assert found.report_at == max(at, NOW)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from linkseal.cli import (
     cdn,
@@ -63,13 +64,34 @@ def root(
 
 
 def main() -> None:
-    """Run the command; exit 1 with ``error:`` and ``hint:`` on a :class:`LinksealError`."""
+    """Run the command; exit 1 with ``error:`` and ``hint:`` on a :class:`LinksealError`.
+
+    Called with ``--json``, it tells what went wrong as one JSON object on standard error, wrong
+    usage too.
+    """
+    json = "--json" in sys.argv[1:]
     try:
-        app(prog_name="linkseal")
+        done = app(prog_name="linkseal", standalone_mode=not json)
     except LinksealError as error:
-        print_error(error)
+        print_error(error, json=json)
+        sys.exit(1)
+    except TyperException as error:  # Only where it is not told by typer itself.
+        print_error(_usage(error), json=json)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        print_error(LinksealError("broken off", code="aborted"), json=json)
         sys.exit(1)
     except BrokenPipeError:
         # The reader went away (`linkseal event list | head`): not an error worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    sys.exit(done or 0)
+
+
+def _usage(error: TyperException) -> LinksealError:
+    """Return wrong usage as an error of ours."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "linkseal"
+    return LinksealError(
+        error.format_message(), code="usage", hint=f"`{command} --help` says what it takes"
+    )

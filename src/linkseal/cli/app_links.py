@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from linkseal.cli.branded import at
+from linkseal.cli.branded import HostArgument, at
 from linkseal.cli.context import store
 from linkseal.cli.output import JSONOption, err, out, print_json, print_table
 from linkseal.domains.app_links import (
@@ -20,14 +20,17 @@ from linkseal.domains.app_links import (
     read_app_file,
     serves,
 )
+from linkseal.domains.base import DomainState
 from linkseal.domains.claim import domain_name
-from linkseal.domains.lifecycle import meaning
+from linkseal.domains.lifecycle import meaning, refuse_released
 from linkseal.errors import DomainError
 from linkseal.store import Domain, Store
 
-app = typer.Typer(help="Apps that open links of a branded domain.", no_args_is_help=True)
-
-HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
+app = typer.Typer(
+    help="Say which apps open links of a branded domain.\n\n"
+    "Example: [bold]linkseal domain app-links show links.acme.example[/bold]",
+    no_args_is_help=True,
+)
 
 
 @app.command("set")
@@ -84,6 +87,7 @@ def set_files(
         )
     with store(context) as opened:
         domain = opened.domains.get(domain_name(host))
+        refuse_released(domain.host, domain.state)
         opened.app_links.put(domain.host, files, datetime.now(UTC))
         _tell(opened, domain, json=json)
 
@@ -148,8 +152,9 @@ def _tell(opened: Store, domain: Domain, *, json: bool) -> None:
         empty="None: browsers open its links. Give one: linkseal domain app-links set --help",
     )
     if found and not served:
+        when = "any more" if domain.state is DomainState.RELEASED else "yet"
         out.print(
-            f"\nNot served yet: {domain.host} {meaning(domain.state)}.",
+            f"\nNot served {when}: {domain.host} {meaning(domain.state)}.",
             markup=False,
             soft_wrap=True,
         )

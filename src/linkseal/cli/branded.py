@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from linkseal.cli.output import out, print_table
 from linkseal.domains.claim import Record
 from linkseal.domains.lifecycle import advice, meaning
 from linkseal.store import Domain, Look, Transition
+
+HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
+
+
+def who() -> str:
+    """Return who is at the keyboard: ``$LINKSEAL_USER``, else the login name."""
+    named = os.environ.get("LINKSEAL_USER", "").strip()
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A user id that has no name, as in a container.
+        return f"uid {os.getuid()}"
 
 
 def as_dict(found: Domain) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def show(
 
     Example: [bold]linkseal cdn show cloudflare[/bold]
     """
+    cdn = cdn.strip().lower()
     profile = PROFILES.get(cdn)
     if profile is None:
         raise DomainError(
@@ -112,8 +113,9 @@ def refresh_cdns(
 
     Example: [bold]linkseal cdn refresh cloudflare bunny[/bold]
     """
+    chosen = [each.strip().lower() for each in cdns or ()]
     with store(context) as opened:
-        done = refresh(config(context), opened, cdns or (), now=datetime.now(UTC), force=force)
+        done = refresh(config(context), opened, chosen, now=datetime.now(UTC), force=force)
     if json:
         print_json([_result(each) for each in done])
     else:

@@ -19,8 +19,8 @@ from linkseal.certificates.held import (
 )
 from linkseal.certificates.schedule import State
 from linkseal.cli.context import config, store
-from linkseal.cli.following import follow, standing_of, tell, warn
-from linkseal.cli.output import JSONOption, out, print_json, print_table
+from linkseal.cli.following import follow, standing_of, tell
+from linkseal.cli.output import JSONOption, out, print_json, print_table, warn
 from linkseal.cli.standing import (
     COLUMNS,
     as_dict,

@@ -12,14 +12,14 @@ import typer
 from rich.progress import Progress as Bar
 
 from linkseal import datadir
+from linkseal.cli.branded import HostArgument
 from linkseal.cli.context import config, store
-from linkseal.cli.looking import HostArgument, tell
-from linkseal.cli.output import JSONOption, err
+from linkseal.cli.looking import Seen, tell
+from linkseal.cli.output import JSONOption, err, write_file
 from linkseal.config import Config
 from linkseal.domains.checks import judge
 from linkseal.domains.claim import domain_name
 from linkseal.domains.observation import Observation, save_observation
-from linkseal.domains.profiles import detect, with_networks
 from linkseal.prober import (
     ProbeRequest,
     Progress,
@@ -84,17 +84,15 @@ def check(
             )
             exchanges = (*observation.exchanges, *found)
             observation = msgspec.structs.replace(observation, exchanges=exchanges)
-        if save is not None:
-            save.write_bytes(save_observation(observation))
-        cdn = with_networks(
-            detect(observation).profile,
-            enrolled=domain.cdn,
-            current=opened.cdn_ranges.networks(),
-            own=domain.own_networks,
-        )
-        report = judge(observation, roots=trusted_roots(settings.prober), cdn=cdn)
-        conclude(settings, opened, domain, report, datetime.now(UTC))
-    tell(observation, report, everything=everything, json=json)
+        seen = Seen.of(observation, opened, domain)
+        report = judge(observation, roots=trusted_roots(settings.prober), cdn=seen.cdn)
+        try:
+            conclude(settings, opened, domain, report, observation.at, datetime.now(UTC))
+        finally:
+            # What was found is worth telling though it could not be kept.
+            tell(seen, report, everything=everything, json=json)
+    if save is not None:
+        write_file(save, save_observation(observation))
     if report.blocking:
         raise typer.Exit(1)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import typer
 
 from linkseal import datadir
-from linkseal.config import Config, Loaded, load
+from linkseal.cli.output import note
+from linkseal.config import SEARCH, Config, Loaded, load
+from linkseal.errors import LinksealError
 from linkseal.seal import Keyring
 from linkseal.store import Store
 
@@ -50,8 +52,46 @@ def keyring(context: typer.Context) -> Keyring:
 
 @contextmanager
 def store(context: typer.Context) -> Iterator[Store]:
-    """Open the database for one command."""
+    """Open the database for one command; say which it is where nobody named one."""
+    where = loaded(context)
+    with _told(where, json=bool(context.params.get("json"))):
+        datadir.prepare(where.config)
+        with Store.open(where.config.store_url) as opened:
+            yield opened
+
+
+@contextmanager
+def find_store(context: typer.Context) -> Iterator[Store | None]:
+    """Open the database if there is one: for what is done without one as well."""
     found = config(context)
-    datadir.prepare(found)
-    with Store.open(found.store_url) as opened:
+    if not found.store.url and not found.data_dir.is_dir():
+        yield None
+        return
+    with store(context) as opened:
         yield opened
+
+
+@contextmanager
+def _told(where: Loaded, *, json: bool) -> Iterator[None]:
+    """Say that no config file was found, so that a wrong folder is not taken for an empty service.
+
+    For programs it is part of the hint of what then fails: what they read is one object.
+    """
+    chosen = any(
+        key.name in {"data_dir", "store.url"} and key.origin != "default" for key in where.keys
+    )
+    if where.file is not None or chosen:
+        yield
+        return
+    said = (
+        f"no config file was found ({', or '.join(map(str, SEARCH))}): defaults are used, with the "
+        f"data of {where.config.data_dir}; name one with --config"
+    )
+    if not json:
+        note(said)
+    try:
+        yield
+    except LinksealError as error:
+        if json:
+            error.hint = f"{error.hint}; {said}" if error.hint else said
+        raise

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from publicsuffixlist import PublicSuffixList
+from typer.core import TyperGroup
 
 from linkseal.cli.alerts import alerts
 from linkseal.cli.app_links import app as app_links
 from linkseal.cli.branded import (
+    HostArgument,
     as_dict,
     at,
     checks,
@@ -24,10 +24,13 @@ from linkseal.cli.branded import (
     print_records,
     record_dict,
     step_dict,
+    who,
 )
 from linkseal.cli.check import check
 from linkseal.cli.context import config, store
-from linkseal.cli.looking import enrol, explain, show_guide
+from linkseal.cli.enrol import enrol
+from linkseal.cli.guide import show_guide
+from linkseal.cli.looking import explain
 from linkseal.cli.output import JSONOption, out, print_json, print_table
 from linkseal.domains.base import DomainState
 from linkseal.domains.claim import (
@@ -39,7 +42,35 @@ from linkseal.domains.claim import (
 )
 from linkseal.domains.lifecycle import Action, Route, Step, meaning
 
-app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help=True)
+WAY = (
+    "add",
+    "records",
+    "guide",
+    "enrol",
+    "check",
+    "explain",
+    "request-ssl",
+    "queue",
+    "approve",
+    "reject",
+    "disable-ssl",
+    "app-links",
+    "list",
+    "show",
+    "history",
+    "alerts",
+    "release",
+)
+"""The commands in the order in which a domain meets them, as the help shows them."""
+
+
+class _Way(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names in the order of the way."""
+        return sorted(super().list_commands(ctx), key=WAY.index)
+
+
+app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help=True, cls=_Way)
 app.command()(check)
 app.command("guide")(show_guide)
 app.command()(enrol)
@@ -47,7 +78,6 @@ app.command()(explain)
 app.command()(alerts)
 app.add_typer(app_links, name="app-links")
 
-HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
 ZoneOption = Annotated[bool, typer.Option("--zone", help="Print the records as zone file lines.")]
 ReasonOption = Annotated[list[str], typer.Option("--reason", help="Why; may be repeated.")]
 NoteOption = Annotated[list[str] | None, typer.Option("--reason", help="Why; may be repeated.")]
@@ -71,15 +101,24 @@ def add(
             help="Use it for mail from this domain too, besides its own; may be repeated.",
         ),
     ] = None,
+    take_over: Annotated[
+        str,
+        typer.Option(
+            help="Why it is taken from another customer, who holds it and never proved that it "
+            "is theirs; the reason goes on record."
+        ),
+    ] = "",
     zone: ZoneOption = False,
     json: JSONOption = False,
 ) -> None:
     """Claim a name for a customer, and print the DNS records they publish.
 
-    Claimed again by its customer, it keeps its records; released before, it gets new ones.
+    Claimed again by its customer, it keeps its records; released before, it gets new ones. What
+    another customer holds is refused; with --take-over it is moved, if they never proved it.
 
     Example: [bold]linkseal domain add links.acme.example --customer acme[/bold]
     """
+    _refuse_both(zone=zone, json=json)
     base = config(context).base_domain
     suffixes = PublicSuffixList()
     host = claim_host(host, base_domain=base, is_public_suffix=suffixes.is_public)
@@ -94,6 +133,7 @@ def add(
             now=_now(),
             default=default,
             from_domains=[domain_name(name) for name in from_domains or ()],
+            take_over=take_over,
         )
         found = opened.domains.get(host)
     if json:
@@ -104,6 +144,7 @@ def add(
         out.print(
             f"\n{host} {meaning(found.state)}. Publish these records where its DNS is kept.",
             markup=False,
+            soft_wrap=True,
         )
 
 
@@ -180,6 +221,7 @@ def records(
 
     Example: [bold]linkseal domain records links.acme.example --zone[/bold]
     """
+    _refuse_both(zone=zone, json=json)
     with store(context) as opened:
         found = opened.domains.get(domain_name(host))
     if json:
@@ -294,15 +336,9 @@ def queue(context: typer.Context, *, json: JSONOption = False) -> None:
     )
 
 
-def who() -> str:
-    """Return who is at the keyboard: ``$LINKSEAL_USER``, else the login name."""
-    named = os.environ.get("LINKSEAL_USER", "").strip()
-    if named:
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A user id that has no name, as in a container.
-        return f"uid {os.getuid()}"
+def _refuse_both(*, zone: bool, json: bool) -> None:
+    if zone and json:
+        raise typer.BadParameter("--zone and --json are two forms of the same: give one")
 
 
 def _apply(context: typer.Context, host: str, step: Step, *, json: bool) -> None:

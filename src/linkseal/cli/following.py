@@ -6,11 +6,10 @@ import time
 from datetime import UTC, datetime
 
 import typer
-from rich.markup import escape
 
 from linkseal import datadir
 from linkseal.certificates.held import Standing, standing
-from linkseal.cli.output import err, plain, print_json, print_table
+from linkseal.cli.output import err, plain, print_json, print_table, warn
 from linkseal.cli.standing import as_dict, fields, history_line
 from linkseal.config import Config
 from linkseal.domains.name import certificate_name
@@ -84,8 +83,3 @@ def tell(found: Standing, *, json: bool) -> None:
         print_json(as_dict(found))
     else:
         print_table(("field", "value"), fields(found), empty="")
-
-
-def warn(text: str) -> None:
-    """Print a warning on standard error."""
-    err.print(f"[bold yellow]warning:[/] {escape(plain(text))}")

@@ -1,36 +1,27 @@
-"""``linkseal domain guide|explain|enrol``: the way through a CDN, and what a look found."""
+"""``linkseal domain explain``, and how a report is told: what a look found, and the fix."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from publicsuffixlist import PublicSuffixList
 from rich.markup import escape
 
-from linkseal.cli.apply import Confirmed, apply
-from linkseal.cli.context import config, store
+from linkseal.cli.context import config, find_store
 from linkseal.cli.output import JSONOption, out, plain, print_json
 from linkseal.cli.upload import trusted_roots
+from linkseal.domains.base import DomainState
 from linkseal.domains.checks import CHECKS, Report, Result, Verdict, judge
-from linkseal.domains.claim import domain_name
 from linkseal.domains.fixes import fix
-from linkseal.domains.guides import GUIDES, guide
+from linkseal.domains.lifecycle import meaning
 from linkseal.domains.observation import Observation, load_observation
-from linkseal.domains.profiles import (
-    PROFILES,
-    PUBLISHING,
-    Detected,
-    Profile,
-    detect,
-    own_networks,
-)
-from linkseal.edge.enrolled import client_rules
-from linkseal.errors import DomainError
+from linkseal.domains.profiles import PROFILES, Profile, detect, with_networks, worded_for
+from linkseal.errors import DomainError, StoreError
+from linkseal.store import Domain, Store
 
-HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
 _STYLES: Final = {
     Result.FAIL: "bold red",
     Result.WARN: "bold yellow",
@@ -39,154 +30,25 @@ _STYLES: Final = {
 }
 
 
-def show_guide(
-    context: typer.Context,
-    host: HostArgument,
-    *,
-    cdn: Annotated[str, typer.Option("--cdn", help=f"One of {', '.join(GUIDES)}.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    files: Annotated[
-        Path | None, typer.Option(help="Write the configuration files into this folder.")
-    ] = None,
-    apply_it: Annotated[
-        bool,
-        typer.Option(
-            "--apply", help="Set it up through the API, after showing what would be done."
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --apply: do not ask.")] = False,
-    replace: Annotated[
-        bool,
-        typer.Option("--replace", help="With --apply: also change a CNAME that leads elsewhere."),
-    ] = False,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="With --apply: holds the API token; else $CLOUDFLARE_API_TOKEN."),
-    ] = None,
-    zone_id: Annotated[
-        str, typer.Option(help="With --apply: which zone, if the token sees several of the name.")
-    ] = "",
-    json: Annotated[bool, typer.Option("--json", help="With --apply: print JSON, ask nothing.")] = (
-        False
-    ),
-) -> None:
-    """Print the exact steps for this domain and this CDN or proxy, and its config files.
-
-    With --apply (Cloudflare), do them with the customer's API token: first what would be done is
-    shown, then asked for. Exit 3 when there is something to do and it was not confirmed.
-
-    Example: [bold]linkseal domain guide links.acme.example --cdn cloudflare --apply[/bold]
-    """
-    if apply_it and (markdown or files is not None):
-        raise typer.BadParameter("--apply goes with neither --markdown nor --files")
-    if not apply_it and (yes or replace or token_file or zone_id or json):
-        raise typer.BadParameter("--yes, --replace, --token-file, --zone-id, --json need --apply")
-    settings = config(context)
-    with store(context) as opened:
-        domain = opened.domains.get(domain_name(host))
-    zone = PublicSuffixList().privatesuffix(domain.host) or ""
-    found = guide(
-        domain.host,
-        domain.target,
-        domain.ownership,
-        cdn,
-        settings.base_domain,
-        zone=zone,
-    )
-    if apply_it:
-        if cdn != "cloudflare":
-            raise DomainError(
-                f"--apply cannot set up {cdn}",
-                code="guide-apply-unsupported",
-                hint="leave it out: the guide says the steps to do by hand, and --files writes "
-                "its configuration files, if it has any",
-            )
-        apply(domain, found, Confirmed(yes, replace, token_file, zone_id, json))
-        return
-    if files is None:
-        sys.stdout.write((found.markdown() if markdown else found.text()).rstrip() + "\n")
-        return
-    files.mkdir(parents=True, exist_ok=True)
-    for file in found.files:
-        (files / file.name).write_text(file.content, encoding="utf-8")
-        out.print(str(files / file.name), markup=False, soft_wrap=True)
-
-
-def enrol(
-    context: typer.Context,
-    host: HostArgument,
-    cdn: Annotated[str, typer.Argument(help=f"One of {', '.join(PROFILES)}; or none.")],
-    *,
-    network: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Where it connects from, as 203.0.113.7 or 2001:db8::/48; may be repeated. "
-            "For a proxy, and for CDNs that publish no networks."
-        ),
-    ] = None,
-) -> None:
-    """Say which CDN or proxy stands in front: it alone is believed about clients' addresses.
-
-    Networks it was enrolled with before are forgotten.
-
-    Example: [bold]linkseal domain enrol links.acme.example cloudflare[/bold]
-
-    Example: [bold]linkseal domain enrol links.acme.example proxy --network 203.0.113.7[/bold]
-    """
-    if cdn != "none" and cdn not in PROFILES:
-        raise DomainError(
-            f"there is no profile {cdn!r}",
-            code="cdn-unknown",
-            hint=f"one of {', '.join(PROFILES)}, or none",
-        )
-    profile = PROFILES.get(cdn)
-    if network and not (profile and profile.client_header):
-        raise DomainError(
-            f"nobody's networks are believed: {profile.name if profile else 'none'} "
-            "tells no client address",
-            code="cdn-tells-no-client",
-            hint="leave --network out; enrol it as proxy if it sends X-Forwarded-For",
-        )
-    name = domain_name(host)
-    private = config(context).prober.allow_private_addresses
-    own = own_networks(network or (), private=private)
-    with store(context) as opened:
-        opened.domains.set_cdn(name, profile.id if profile else "", own)
-        domain, current = opened.domains.get(name), opened.cdn_ranges.networks()
-    rule = client_rules([domain], current).get(name)
-    if rule is not None:
-        of = [f"{len(rule.networks) - len(own)} networks it publishes", *own]
-        said = f"{rule.header} is believed from {', '.join(of[len(rule.networks) == len(own) :])}"
-    else:
-        said = f"{_unbelieved(profile)}whoever connects is the client"
-    out.print(f"{name}: {said}", markup=False, soft_wrap=True)
-
-
-def _unbelieved(profile: Profile | None) -> str:
-    """Return why a profile is not believed, and what would change that."""
-    if profile is None:
-        return ""
-    if not profile.client_header:
-        return f"{profile.name} tells no client address: "
-    if profile.appends_own_address:
-        return f"{profile.name} adds its own address: give the load balancer's by --network; now "
-    if profile.id in PUBLISHING:
-        return f"its networks have to be fetched: linkseal cdn refresh {profile.id}; until then "
-    return f"{profile.name} publishes no networks: give them by --network; until then "
-
-
 def explain(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="What `domain check --save` wrote; - reads input.")],
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what passed and what was skipped.")
     ] = False,
     root: Annotated[
-        list[Path] | None, typer.Option(help="PEM root to trust as well; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            help="PEM root to trust as well, besides prober.extra_roots; may be repeated."
+        ),
     ] = None,
     json: JSONOption = False,
 ) -> None:
     """Judge a saved look at a domain again; exit 1 when something blocks SSL.
+
+    It is judged as `domain check` does: with the roots of the configuration, and with what the
+    domain is enrolled with now, where it is one of this machine.
 
     Example: [bold]linkseal domain explain look.json --all[/bold]
     """
@@ -194,37 +56,102 @@ def explain(
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         observation = load_observation(data)
     except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise DomainError(
-            f"{file} holds no saved look at a domain: {error}",
+            f"{file} holds no saved look at a domain: {why}",
             code="observation-unreadable",
             hint="give the file that `linkseal domain check --save` wrote",
         ) from error
-    cdn = detect(observation).profile
-    report = judge(observation, roots=trusted_roots(root or ()), cdn=cdn)
-    tell(observation, report, everything=everything, json=json)
+    roots = trusted_roots([*config(context).prober.extra_roots, *(root or ())])
+    with find_store(context) as opened:
+        seen = Seen.of(observation, opened, _claimed(opened, observation.host))
+    report = judge(observation, roots=roots, cdn=seen.cdn)
+    tell(seen, report, everything=everything, json=json)
     if report.blocking:
         raise typer.Exit(1)
 
 
-def tell(observation: Observation, report: Report, *, everything: bool, json: bool) -> None:
+def _claimed(opened: Store | None, host: str) -> Domain | None:
+    try:
+        return opened.domains.get(host) if opened else None
+    except StoreError as error:
+        if error.code == "domain-missing":
+            return None
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A look, and what is known of the domain besides.
+
+    Attributes:
+        observation: The look.
+        cdn: What was found in front, with the networks that hold for the domain.
+        enrolled: What the domain is enrolled with; ``None`` for nothing, or not known.
+        state: Of the domain; ``None``: it is none of this machine.
+    """
+
+    observation: Observation
+    cdn: Profile | None
+    enrolled: Profile | None = None
+    state: DomainState | None = None
+
+    @classmethod
+    def of(cls, observation: Observation, store: Store | None, domain: Domain | None) -> Seen:
+        """Return a look with what the database knows of the domain."""
+        found = detect(observation).profile
+        if store is None or domain is None:
+            return cls(observation, found)
+        cdn = with_networks(
+            found,
+            enrolled=domain.cdn,
+            current=store.cdn_ranges.networks(),
+            own=domain.own_networks,
+        )
+        return cls(observation, cdn, PROFILES.get(domain.cdn), domain.state)
+
+    @property
+    def in_front(self) -> str:
+        """What stands in front, in words, and what should."""
+        said = [f"{self.cdn.name} is in front"] if self.cdn else []
+        if self.enrolled and (self.cdn is None or self.cdn.id != self.enrolled.id):
+            said.append(f"enrolled with {self.enrolled.name}, which was not seen")
+        return "; ".join(said) or "no known CDN is in front"
+
+    def fix(self, verdict: Verdict) -> str:
+        """Return what is to be done about a verdict, where that stands in front."""
+        enrolled = self.enrolled.id if self.enrolled else ""
+        front = worded_for(self.cdn, enrolled=enrolled, route=self.observation.route)
+        return fix(verdict.check, front.id if front else None, verdict.shape)
+
+
+def tell(seen: Seen, report: Report, *, everything: bool, json: bool) -> None:
     """Print a report: what, seen, expected, why it matters, and the fix for this CDN."""
-    found = detect(observation)
+    observation = seen.observation
     if json:
         print_json(
             {
                 "host": observation.host,
                 "at": observation.at.isoformat(),
-                "cdn": found.profile.id if found.profile else None,
+                "state": seen.state,
+                "cdn": seen.cdn.id if seen.cdn else None,
+                "enrolled": seen.enrolled.id if seen.enrolled else None,
                 "blocking": [verdict.check for verdict in report.blocking],
-                "verdicts": [_as_dict(verdict, found) for verdict in report.verdicts],
+                "verdicts": [_as_dict(verdict, seen) for verdict in report.verdicts],
             }
         )
         return
-    front = f"{found.profile.name} is in front" if found.profile else "no known CDN is in front"
-    out.print(f"{observation.host}: {front}", markup=False, soft_wrap=True)
+    out.print(f"{observation.host}: {seen.in_front}", markup=False, soft_wrap=True)
+    if seen.state is DomainState.RELEASED:
+        out.print(
+            f"{observation.host} {meaning(seen.state)}: no links are made on it, and nothing "
+            "follows from this look. Claim it again with `linkseal domain add`.",
+            markup=False,
+            soft_wrap=True,
+        )
     for verdict in report.worst_first():
         if everything or verdict.result in {Result.FAIL, Result.WARN}:
-            _print(verdict, found)
+            _print(verdict, seen)
     counts = [
         f"{sum(each.result is result for each in report.verdicts)} {word}"
         for result, word in (
@@ -237,7 +164,7 @@ def tell(observation: Observation, report: Report, *, everything: bool, json: bo
     out.print("\n" + ", ".join(counts), markup=False)
 
 
-def _print(verdict: Verdict, found: Detected) -> None:
+def _print(verdict: Verdict, seen: Seen) -> None:
     style = _STYLES[verdict.result]
     out.print(
         f"\n[{style}]{verdict.result.value}[/] [bold]{verdict.check}[/] "
@@ -248,17 +175,13 @@ def _print(verdict: Verdict, found: Detected) -> None:
         return
     lines = [("seen", verdict.seen), ("expected", verdict.expected)]
     lines += [("", line) for line in verdict.evidence[:5]]
-    lines += [("why", CHECKS[verdict.check].why), ("fix", _fix(verdict, found))]
+    lines += [("why", CHECKS[verdict.check].why), ("fix", seen.fix(verdict))]
     for label, text in lines:
         if text:
             out.print(f"  {label:<9} {plain(text)}", markup=False, soft_wrap=True)
 
 
-def _fix(verdict: Verdict, found: Detected) -> str:
-    return fix(verdict.check, found.profile.id if found.profile else None, verdict.shape)
-
-
-def _as_dict(verdict: Verdict, found: Detected) -> dict[str, Any]:
+def _as_dict(verdict: Verdict, seen: Seen) -> dict[str, Any]:
     wrong = verdict.result in {Result.FAIL, Result.WARN}
     return {
         "check": verdict.check,
@@ -268,5 +191,5 @@ def _as_dict(verdict: Verdict, found: Detected) -> dict[str, Any]:
         "expected": verdict.expected,
         "evidence": list(verdict.evidence),
         "why": CHECKS[verdict.check].why if wrong else "",
-        "fix": _fix(verdict, found) if wrong else "",
+        "fix": seen.fix(verdict) if wrong else "",
     }

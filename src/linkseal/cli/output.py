@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def print_json(value: object) -> None:
     """Print one JSON document, indented, on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(_json(value))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def print_json_line(value: object) -> None:
@@ -49,7 +54,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
     if count:
         out.print(table)
     else:
-        out.print(escape(empty))
+        out.print(escape(empty), soft_wrap=True)
 
 
 def plain(value: object) -> str:
@@ -58,8 +63,38 @@ def plain(value: object) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def print_error(error: LinksealError) -> None:
-    """Tell an error and what to do about it on standard error."""
+def print_error(error: LinksealError, *, json: bool = False) -> None:
+    """Tell an error and what to do about it on standard error; for programs, as one object."""
+    if json:
+        sys.stderr.write(_json(error.as_dict()))
+        return
     err.print(f"[bold red]error:[/] {escape(plain(error.message))} [dim]({error.code})[/]")
     if error.hint:
         err.print(f"[bold]hint:[/] {escape(plain(error.hint))}")
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    err.print(f"[bold yellow]warning:[/] {escape(plain(text))}")
+
+
+def note(text: str) -> None:
+    """Print what is good to know, and no fault, on standard error."""
+    err.print(f"[bold]note:[/] {escape(plain(text))}")
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file that was asked for, and the folder it is to be in.
+
+    Raises:
+        LinksealError: ``output-unwritable``.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise LinksealError(
+            f"cannot write {file}: {error.strerror}",
+            code="output-unwritable",
+            hint="name a file, in a folder, that this user can write",
+        ) from error

@@ -40,6 +40,7 @@ class Action(enum.StrEnum):
     DEGRADE = "degrade"
     RECOVER = "recover"
     RELEASE = "release"
+    ENROL = "enrol"
 
 
 _S = DomainState
@@ -66,6 +67,8 @@ TABLE: Final[dict[Action, dict[DomainState, DomainState]]] = {
     Action.DEGRADE: {_S.SSL_ENABLED: _S.SSL_DEGRADED},
     Action.RECOVER: {_S.SSL_DEGRADED: _S.SSL_ENABLED},
     Action.RELEASE: {state: _S.RELEASED for state in _S if state is not _S.RELEASED},
+    # A note of whose word is taken for clients' addresses: it changes no state.
+    Action.ENROL: {state: state for state in _S if state is not _S.RELEASED},
 }
 
 _DOING = {
@@ -79,6 +82,7 @@ _DOING = {
     Action.DEGRADE: "",
     Action.RECOVER: "mend it: the watch then takes it up by itself",
     Action.RELEASE: "release it",
+    Action.ENROL: "",
 }
 
 _IS = {
@@ -170,6 +174,20 @@ def next_state(state: DomainState, action: Action) -> DomainState:
             hint=f"what can be done now: {'; '.join(advice(state))}",
         )
     return after
+
+
+def refuse_released(host: str, state: DomainState) -> None:
+    """Refuse to set something up on a domain that nothing is set up for any more.
+
+    Raises:
+        DomainError: ``domain-released``.
+    """
+    if state is DomainState.RELEASED:
+        raise DomainError(
+            f"{host} is released: no links are made on it, and nothing is set up there",
+            code="domain-released",
+            hint="claim it again with `linkseal domain add`, publish the new records, then do this",
+        )
 
 
 def dns_action(state: DomainState, *, passed: bool) -> Action | None:

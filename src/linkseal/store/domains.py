@@ -17,11 +17,13 @@ from linkseal.domains.lifecycle import (
     dns_action,
     next_state,
     refuse_approval,
+    refuse_released,
 )
-from linkseal.errors import StoreError
 from linkseal.store.alerts import alert_of_step
 from linkseal.store.certificates import bump
+from linkseal.store.claiming import claim
 from linkseal.store.database import Database
+from linkseal.store.domain_changes import UNBROKEN, UNSEEN, change, held, missing, note
 from linkseal.store.domain_rows import domain_of, optional_from_ms, transition_of
 from linkseal.store.domain_values import Domain, Transition
 from linkseal.store.schema import (
@@ -32,15 +34,6 @@ from linkseal.store.schema import (
     domains,
 )
 from linkseal.store.times import to_ms
-
-# What a look at a domain found is of the claim and the route it was made for.
-_UNBROKEN: dict[str, Any] = {"failures": 0, "failing_since_ms": None}
-_UNSEEN: dict[str, Any] = {
-    **_UNBROKEN,
-    "report": sa.null(),
-    "report_at_ms": None,
-    "report_blocks": False,
-}
 
 
 class Domains:
@@ -61,15 +54,19 @@ class Domains:
         now: datetime,
         default: bool = False,
         from_domains: Sequence[str] = (),
+        take_over: str = "",
     ) -> bool:
         """Claim a name for a customer, all of it or nothing; return whether the claim is new.
 
         A claim the customer has stays as it is, but ``default`` and ``from_domains`` are taken
         up if given. A name the customer released is claimed anew.
 
+        A name that another customer holds stays theirs for ever, but for one they never proved:
+        with a reason it is taken over, with a new target and a new proof to show.
+
         Args:
             host: As ``claim_host`` returns it.
-            customer_id: Whose it becomes, for ever.
+            customer_id: Whose it becomes.
             target: New, see ``new_target``.
             ownership: New, see ``ownership_value``.
             delegation: New, see ``new_delegation``.
@@ -77,89 +74,44 @@ class Domains:
             now: Aware.
             default: Make it the customer's default, in place of another.
             from_domains: Domains of From addresses it matches, besides its own parent.
+            take_over: Why it is taken from another customer; empty: it is not.
 
         Raises:
-            StoreError: ``domain-taken``, ``domain-target-used``; ``store-refused``: there is no
-                such customer.
+            StoreError: ``domain-taken``, ``domain-proven``, ``domain-target-used``;
+                ``store-refused``: there is no such customer.
         """
-        step = Step(Action.CLAIM, who)
         with self._database.transaction() as connection:
-            row = _locked(connection, host)
-            if row is not None and row.customer_id != customer_id:
-                # Whose it is, is not this customer's to know.
-                raise StoreError(
-                    f"{host} is claimed by another customer",
-                    code="domain-taken",
-                    hint="claim another name; if this one is yours, the operator has to look at it",
-                )
-            changes: dict[str, Any] = {}
-            if from_domains:
-                changes["from_domains"] = list(dict.fromkeys(from_domains))
-            if default:
-                connection.execute(
-                    domains.update()
-                    .where(domains.c.customer_id == customer_id)
-                    .values(is_default=False)
-                )
-                changes["is_default"] = True
-            if row is not None and DomainState(row.state) is not DomainState.RELEASED:
-                if changes:
-                    _set(connection, host, **changes)
-                return False
-            used = sa.select(domain_targets.c.target).where(domain_targets.c.target == target)
-            if connection.scalar(used) is not None:
-                raise StoreError(
-                    f"the target {target} was another claim's",
-                    code="domain-target-used",
-                    hint="claim again with a new random target",
-                )
-            changes = {
-                "from_domains": [],
-                "is_default": False,
-                "state": DomainState.CLAIMED.value,
-                "since_ms": to_ms(now),
-                "reasons": list(step.reasons),
-                "target": target,
-                "ownership": ownership,
-                "delegation": delegation,
-                "dns_valid": False,
-                "route": "",
-                "cdn": "",
-                "own_networks": [],
-                "claimed_at_ms": to_ms(now),
-                **_UNSEEN,
-                **changes,
-            }
-            if row is None:
-                connection.execute(
-                    domains.insert().values(host=host, customer_id=customer_id, **changes)
-                )
-            else:
-                _set(connection, host, **changes)
-            connection.execute(
-                domain_targets.insert().values(target=target, host=host, claimed_at_ms=to_ms(now))
+            return claim(
+                connection,
+                host,
+                customer_id=customer_id,
+                target=target,
+                ownership=ownership,
+                delegation=delegation,
+                who=who,
+                now=now,
+                default=default,
+                from_domains=from_domains,
+                take_over=take_over,
             )
-            before = None if row is None else DomainState(row.state)
-            _note(connection, host, step, before, DomainState.CLAIMED, now)
-            bump(connection)
-            return True
 
     def apply(self, host: str, step: Step, now: datetime) -> Domain:
         """Take a step of a domain's life and put it on record; return the domain after it.
 
         Args:
             host: The domain.
-            step: Any but a claim and the result of DNS checks, which have ways of their own.
+            step: Any but a claim, an enrolment and the result of DNS checks, which have ways of
+                their own.
             now: Aware.
 
         Raises:
             StoreError: ``domain-missing``.
             DomainError: The step is not possible now; see :mod:`linkseal.domains.lifecycle`.
         """
-        if step.action in {Action.CLAIM, Action.DNS_PASSED, Action.DNS_FAILED}:
-            raise ValueError("use claim() or apply_dns()")
+        if step.action in {Action.CLAIM, Action.DNS_PASSED, Action.DNS_FAILED, Action.ENROL}:
+            raise ValueError("use claim(), apply_dns() or set_cdn()")
         with self._database.transaction() as connection:
-            row = _held(connection, host)
+            row = held(connection, host)
             self._step(connection, row, step, now)
         return self.get(host)
 
@@ -188,7 +140,7 @@ class Domains:
             DomainError: ``domain-reason-missing``.
         """
         with self._database.transaction() as connection:
-            row = _held(connection, host)
+            row = held(connection, host)
             action = dns_action(DomainState(row.state), passed=passed)
             if action is not None and row.target == target:
                 self._step(connection, row, Step(action, who, tuple(reasons)), now)
@@ -206,43 +158,61 @@ class Domains:
             case Action.APPROVE:
                 report_at = optional_from_ms(row.report_at_ms)
                 refuse_approval(report_at=report_at, blocking=row.report_blocks, now=now)
-                changes |= _UNBROKEN
+                changes |= UNBROKEN
             case Action.REQUEST_SSL if step.route is not None:
                 changes["route"] = step.route.value
                 if step.route.value != row.route:
-                    changes |= _UNSEEN
+                    changes |= UNSEEN
             case Action.RELEASE:
                 changes |= {"is_default": False, "dns_valid": False}
             case Action.DEGRADE | Action.REJECT:
                 pass
             case Action.RECOVER:
-                changes |= _UNBROKEN
+                changes |= UNBROKEN
             case _:
                 changes["dns_valid"] = after is DomainState.DNS_VALID
                 if step.action is Action.DNS_PASSED:
-                    changes |= _UNBROKEN
-        _set(connection, row.host, **changes)
-        _note(connection, row.host, step, before, after, now)
+                    changes |= UNBROKEN
+        change(connection, row.host, **changes)
+        note(connection, row.host, step, before, after, now)
         alert_of_step(connection, row.host, step.action, step.who, step.reasons, now)
         if serves(before) is not serves(after):
             files = sa.select(app_links.c.file).where(app_links.c.host == row.host)
             if connection.scalar(files.limit(1)) is not None:
                 bump(connection)  # The edge serves them in some states only.
 
-    def set_cdn(self, host: str, cdn: str, own_networks: Sequence[str] = ()) -> None:
-        """Enrol a domain with a CDN's profile, by its id; empty for none.
+    def set_cdn(
+        self,
+        host: str,
+        cdn: str,
+        own_networks: Sequence[str] = (),
+        *,
+        who: str,
+        now: datetime,
+    ) -> None:
+        """Enrol a domain with a CDN's profile, by its id, and note it; empty for none.
 
         Args:
             host: The domain.
             cdn: The profile's id.
             own_networks: Where the customer's proxy or CDN connects from, besides the networks
                 that the CDN publishes; in place of those it was enrolled with before.
+            who: Who says so.
+            now: Aware.
 
         Raises:
             StoreError: ``domain-missing``.
+            DomainError: ``domain-released``.
         """
+        reason = f"enrolled with {', '.join([cdn or 'none', *own_networks])}"
         with self._database.transaction() as connection:
-            _set(connection, host, cdn=cdn, own_networks=list(own_networks))
+            row = held(connection, host)
+            state = DomainState(row.state)
+            refuse_released(host, state)
+            if (cdn, list(own_networks)) == (row.cdn, list(row.own_networks)):
+                return
+            change(connection, host, cdn=cdn, own_networks=list(own_networks))
+            note(connection, host, Step(Action.ENROL, who, (reason,)), state, state, now)
             bump(connection)  # The edge believes the client's address from there only.
 
     def save_report(
@@ -264,7 +234,8 @@ class Domains:
             target: Of the claim that was looked at; the report of another is not kept.
             route: It was looked at for; likewise.
             blocks: Whether a check fails that SSL must not be enabled with.
-            now: When the checks were made, aware.
+            now: When the look began, aware; the report of an older one than that kept is not
+                kept, whichever took longer.
             https_only: Whether browsers turn its http links into https; ``None``: it was not seen,
                 and what was seen before holds.
         """
@@ -275,6 +246,7 @@ class Domains:
                     domains.c.host == host,
                     domains.c.target == target,
                     domains.c.route == (route.value if route else ""),
+                    sa.func.coalesce(domains.c.report_at_ms, 0) <= to_ms(now),
                 )
                 .values(
                     report=dict(report),
@@ -294,9 +266,14 @@ class Domains:
         since = sa.func.coalesce(domains.c.failing_since_ms, to_ms(now))
         with self._database.transaction() as connection:
             if passed:
-                _set(connection, host, failures=0, failing_since_ms=None)
+                change(connection, host, failures=0, failing_since_ms=None)
             else:
-                _set(connection, host, failures=domains.c.failures + 1, failing_since_ms=since)
+                change(
+                    connection,
+                    host,
+                    failures=domains.c.failures + 1,
+                    failing_since_ms=since,
+                )
         return self.get(host)
 
     def get(self, host: str) -> Domain:
@@ -307,7 +284,7 @@ class Domains:
         """
         found = self._domains(domains.c.host == host)
         if not found:
-            raise _missing(host)
+            raise missing(host)
         return found[0]
 
     def all(self) -> list[Domain]:
@@ -354,52 +331,3 @@ class Domains:
         )
         with self._database.reading() as connection:
             return [domain_of(row) for row in connection.execute(query)]
-
-
-def _locked(connection: sa.Connection, host: str) -> Any:
-    """Return a domain's row, which nobody else changes before the transaction ends."""
-    return connection.execute(
-        sa.select(domains).where(domains.c.host == host).with_for_update()
-    ).one_or_none()
-
-
-def _held(connection: sa.Connection, host: str) -> Any:
-    row = _locked(connection, host)
-    if row is None:
-        raise _missing(host)
-    return row
-
-
-def _set(connection: sa.Connection, host: str, **values: Any) -> None:
-    changed = connection.execute(domains.update().where(domains.c.host == host).values(values))
-    if changed.rowcount != 1:
-        raise _missing(host)
-
-
-def _note(
-    connection: sa.Connection,
-    host: str,
-    step: Step,
-    before: DomainState | None,
-    after: DomainState,
-    now: datetime,
-) -> None:
-    connection.execute(
-        domain_history.insert().values(
-            host=host,
-            at_ms=to_ms(now),
-            action=step.action.value,
-            before=before.value if before else "",
-            after=after.value,
-            who=step.who,
-            reasons=list(step.reasons),
-        )
-    )
-
-
-def _missing(host: str) -> StoreError:
-    return StoreError(
-        f"{host} is not claimed",
-        code="domain-missing",
-        hint="`linkseal domain list` shows all; claim it with `linkseal domain add`",
-    )

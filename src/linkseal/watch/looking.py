@@ -86,14 +86,14 @@ def _held(store: Store, host: str) -> CertificateName | None:
         raise
 
 
-def keep_report(store: Store, domain: Domain, report: Report, now: datetime) -> bool:
+def keep_report(store: Store, domain: Domain, report: Report, at: datetime) -> bool:
     """Keep the report of a whole look; return whether it was kept.
 
     Args:
         store: Where.
         domain: As it was when the look began: the report of another claim is not kept.
         report: Of every check.
-        now: Aware.
+        at: When the look began, aware: that of an older one than the one kept is not kept.
     """
     return store.domains.save_report(
         domain.host,
@@ -101,24 +101,39 @@ def keep_report(store: Store, domain: Domain, report: Report, now: datetime) -> 
         target=domain.target,
         route=domain.route,
         blocks=bool(report.blocking),
-        now=now,
+        now=at,
         https_only=report.https_only,
     )
 
 
 def as_stored(report: Report) -> dict[str, Any]:
     """Return a report as the store keeps it."""
-    return {"verdicts": msgspec.to_builtins(report.verdicts, enc_hook=_text)}
+    verdicts = msgspec.to_builtins(report.verdicts, enc_hook=_text)
+    return {"cdn": report.cdn, "verdicts": verdicts}
 
 
-def conclude(config: Config, store: Store, domain: Domain, report: Report, now: datetime) -> None:
-    """Keep the report that somebody asked for, and take the steps that follow from it."""
+def conclude(
+    config: Config, store: Store, domain: Domain, report: Report, at: datetime, now: datetime
+) -> None:
+    """Keep the report that somebody asked for, and take the steps that follow from it.
+
+    Args:
+        config: The service's.
+        store: Where.
+        domain: As it was when the look began.
+        report: Of every check.
+        at: When the look began, aware.
+        now: Aware.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
     failed = [
         verdict.message
         for verdict in report.verdicts
         if verdict.check.startswith("DNS-") and verdict.result is Result.FAIL
     ]
-    keep_report(store, domain, report, now)
+    kept = keep_report(store, domain, report, at)
     after = store.domains.apply_dns(
         domain.host,
         target=domain.target,
@@ -127,7 +142,9 @@ def conclude(config: Config, store: Store, domain: Domain, report: Report, now: 
         now=now,
         reasons=failed,
     )
-    if config.auto_approve and after.state is DomainState.SSL_REQUESTED and not report.blocking:
+    # A report that was not kept is of another claim or route, or older than what is known.
+    approve = kept and after.route is domain.route and config.auto_approve and not report.blocking
+    if approve and after.state is DomainState.SSL_REQUESTED:
         store.domains.apply(domain.host, Step(Action.APPROVE, "auto-approve"), now)
 
 

@@ -51,5 +51,6 @@ def judge(
     view = View(observation, tuple(roots), cdn)
     return Report(
         tuple(each.judge(view) for name, each in CHECKS.items() if only is None or name in only),
+        cdn.name if cdn else "",
         https_only=http.https_only(view),
     )

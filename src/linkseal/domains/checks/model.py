@@ -251,10 +251,12 @@ class Report:
 
     Attributes:
         verdicts: One a check that was asked.
+        cdn: The name of the CDN or proxy that was found in front; empty for none.
         https_only: Whether browsers never ask for the host over http; ``None``: not seen.
     """
 
     verdicts: tuple[Verdict, ...]
+    cdn: str = ""
     https_only: bool | None = None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linkseal.domains.profiles.believable import own_networks, published_networks
-from linkseal.domains.profiles.detect import Detected, detect
+from linkseal.domains.profiles.detect import Detected, detect, worded_for
 from linkseal.domains.profiles.model import Mark, Profile, Snapshot, networks, with_networks
 from linkseal.domains.profiles.published import PUBLISHING, read_published, refresh_due
 from linkseal.domains.profiles.table import PROFILES
@@ -22,4 +22,5 @@ __all__ = [
     "read_published",
     "refresh_due",
     "with_networks",
+    "worded_for",
 ]

@@ -51,6 +51,17 @@ def detect(observation: Observation) -> Detected:
     return _no_cdn(observation)
 
 
+def worded_for(found: Profile | None, *, enrolled: str, route: str) -> Profile | None:
+    """Return the profile in whose words fixes are told: what was seen, else what should be there.
+
+    Args:
+        found: What was seen in front, if anything was.
+        enrolled: The id of the profile the domain is enrolled with; empty for none.
+        route: ``proxy`` where the customer's own is to be in front; others say no more.
+    """
+    return found or PROFILES.get(enrolled) or (PROXY if route == PROXY.id else None)
+
+
 def _total(found: Sequence[tuple[int, str]]) -> int:
     return sum(weight for weight, _ in found)
 
