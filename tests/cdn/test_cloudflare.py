@@ -88,6 +88,17 @@ def test_an_empty_zone_is_set_up_and_a_second_run_writes_nothing(
     assert {call.method for call in api.calls} == {"GET"}
 
 
+def test_a_free_zone_is_set_up_without_what_its_plan_lacks(
+    zone: ZoneState, account: Account
+) -> None:
+    zone.plan = "free"
+    assert applied(account) == [Doing.CREATE] * 5
+    (config,) = zone.rules(CONFIG)
+    assert config["action_parameters"]["ssl"] == "strict"
+    assert not config["action_parameters"].keys() & {"polish", "mirage"}
+    assert applied(account) == [Doing.KEEP] * 5
+
+
 def test_their_rules_stay_as_they_are_and_where_they_are(
     api: CloudflareAPI, zone: ZoneState, account: Account
 ) -> None:

@@ -30,6 +30,7 @@ _PHASES: Final = {
 }
 _ALONE: Final = frozenset({"A", "AAAA", "NS", "CNAME"})
 _MOST_RULES: Final = 10
+_NOT_ON_FREE: Final = frozenset({"polish", "mirage"})
 
 
 class Call(NamedTuple):
@@ -253,6 +254,8 @@ class CloudflareAPI:
         self._allow(token, _PHASES[phase], write=True)
         if phase in zone.rulesets:
             raise _RefusedError(400, 20217, "exceeded maximum number of zone rulesets for phase")
+        for each in body["rules"]:
+            _entitle(zone, each)
         made = self._ruleset(phase, body["name"])
         made["rules"] = [self._rule(each) for each in body["rules"]]
         zone.rulesets[phase] = made
@@ -270,6 +273,7 @@ class CloudflareAPI:
     ) -> tuple[Any, Any]:
         (found,) = (each for each in zone.rulesets.values() if each["id"] == ruleset)
         self._allow(token, _PHASES[found["phase"]], write=True)
+        _entitle(zone, body)
         rules: list[dict[str, Any]] = found["rules"]
         if any(each["ref"] == body.get("ref") and each["id"] != rule for each in rules):
             raise _RefusedError(400, 20068, "duplicate ref in ruleset")
@@ -301,6 +305,13 @@ def refused(code: int, message: str) -> dict[str, Any]:
     """Return the envelope of a refusal."""
     errors = [{"code": code, "message": message}]
     return {"success": False, "errors": errors, "messages": [], "result": None}
+
+
+def _entitle(zone: ZoneState, rule: Mapping[str, Any]) -> None:
+    """Refuse a rule with settings that the zone's plan does not have."""
+    missing = _NOT_ON_FREE & set(rule["action_parameters"]) if zone.plan == "free" else set()
+    if missing:
+        raise _RefusedError(400, 20120, f"not entitled to use {', '.join(sorted(missing))}")
 
 
 def _zone(zone: ZoneState) -> dict[str, Any]:
