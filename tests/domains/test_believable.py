@@ -160,8 +160,58 @@ def test_half_of_the_known_addresses_have_to_be_there(texts: list[str], taken: b
         assert code(lambda: published_networks("X", texts, known)) == "cdn-ranges-shrunk"
 
 
+@pytest.mark.parametrize(
+    ("texts", "taken"),
+    [
+        (["198.51.100.0/24", "203.0.113.0/24", "2a04:4e40::/31"], True),
+        (["198.51.100.0/24", "203.0.113.0/24", "192.0.2.7", "2a04:4e40::/32"], False),
+        (["198.51.100.0/24", "2a04:4e40::/31", "2a05::1"], False),
+    ],
+)
+def test_no_more_than_as_many_again_come_at_once(texts: list[str], taken: bool) -> None:
+    known = ["198.51.100.0/24", "2a04:4e40::/32"]
+    assert published_networks("X", texts, known, force=True)
+    if taken:
+        assert published_networks("X", texts, known)
+    else:
+        assert code(lambda: published_networks("X", texts, known)) == "cdn-ranges-grown"
+
+
+def test_a_family_that_a_cdn_had_not_is_taken_by_force_only() -> None:
+    texts, known = ["198.51.100.0/24", "2a04:4e40::/32"], ["198.51.100.0/24"]
+    assert code(lambda: published_networks("X", texts, known)) == "cdn-ranges-grown"
+    assert published_networks("X", texts, ()) == tuple(texts)
+
+
+def test_small_steps_do_not_lead_away_from_what_is_shipped() -> None:
+    shipped = ["198.51.100.0/25"]
+    first = published_networks("X", ["198.51.100.0/24"], shipped, shipped=shipped)
+    for further, why in (
+        (["198.51.100.0/23"], "cdn-ranges-grown"),
+        (["198.51.100.128/25"], "cdn-ranges-shrunk"),
+    ):
+        assert published_networks("X", further, first)
+        with pytest.raises(DomainError, match="when this version of Linkseal was made") as far:
+            published_networks("X", further, first, shipped=shipped)
+        assert far.value.code == why
+
+
+def test_where_force_has_led_away_the_last_copy_alone_measures() -> None:
+    shipped, forced = ["198.51.100.0/24"], ["203.0.113.0/24"]
+    assert code(lambda: published_networks("X", forced, shipped, shipped=shipped))
+    known = published_networks("X", forced, shipped, shipped=shipped, force=True)
+    assert published_networks("X", forced, known, shipped=shipped) == known
+    assert code(lambda: published_networks("X", shipped, known, shipped=shipped))
+
+
+def test_too_many_are_counted_not_read() -> None:
+    texts = (f"no network {number}" for number in range(20_001))
+    with pytest.raises(DomainError, match="20001 are too many"):
+        published_networks("X", texts, ())
+
+
 @given(st.lists(st.integers(0, 63), min_size=1), st.lists(st.integers(0, 63), min_size=1))
-def test_the_half_is_that_of_addresses_however_they_are_written(
+def test_addresses_are_measured_however_they_are_written(
     before: list[int], after: list[int]
 ) -> None:
     known, texts = ([f"198.51.100.{each}" for each in some] for some in (before, after))
@@ -170,7 +220,8 @@ def test_the_half_is_that_of_addresses_however_they_are_written(
         taken = True
     except DomainError:
         taken = False
-    assert taken == (len(set(before) & set(after)) * 2 >= len(set(before)))
+    was, now = set(before), set(after)
+    assert taken == (len(was & now) * 2 >= len(was) and len(now) <= len(was) * 2)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +235,8 @@ def test_the_half_is_that_of_addresses_however_they_are_written(
         ("cloudfront", b'{"prefixes": [{"ip_prefix": "13.124.199.0/24"}], "ipv6_prefixes": []}'),
         ("keycdn", b"[]"),
         ("bunny", b"[1]"),
+        # Its lists are of single addresses.
+        ("bunny", b"89.187.188.0/24"),
         ("bunny", "89.187.188.227 é".encode()),
         ("google", b"ip4:34.96.0.0/20"),
         ("google", b""),

@@ -66,7 +66,8 @@ def refresh(
         store: Keeps the copies.
         cdns: Ids of profiles; none: all that publish.
         now: Aware.
-        force: Take networks although half of the known addresses are gone.
+        force: Take networks although half of the known addresses are gone, or as many again
+            and more are new.
 
     Returns:
         One for each, in order. Whatever goes wrong with one is in its ``error``.
@@ -92,6 +93,7 @@ def refresh(
                 PROFILES[cdn].name,
                 read_published(cdn, PROFILES[cdn].name, answer),
                 before,
+                shipped=PROFILES[cdn].networks,
                 private=config.prober.allow_private_addresses,
                 force=force,
             )

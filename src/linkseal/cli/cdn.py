@@ -102,7 +102,10 @@ def refresh_cdns(
     ] = None,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Take them although half of the addresses are gone.")
+        bool,
+        typer.Option(
+            "--force", help="Take them although they are far fewer, or far more, than before."
+        ),
     ] = False,
     json: JSONOption = False,
 ) -> None:

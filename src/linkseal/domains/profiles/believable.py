@@ -81,49 +81,87 @@ def published_networks(
     texts: Iterable[str],
     known: Iterable[str],
     *,
+    shipped: Iterable[str] = (),
     private: bool = False,
     force: bool = False,
 ) -> tuple[str, ...]:
     """Judge the networks that a CDN publishes now.
 
+    They are measured by the last good ones and by the shipped ones, so that no number of small
+    steps leads far away. The shipped ones are no measure any more once the last good ones are
+    far from them: those came by ``force``.
+
     Args:
         name: The CDN, for messages.
         texts: As it published them.
         known: The last good ones.
+        shipped: Those of its profile; none for a CDN of which none are shipped.
         private: Whether addresses that are not public may be among them; for a lab.
-        force: Take them although half of the known addresses are gone.
+        force: Take them although half of the known addresses are gone, or they are more than
+            twice as many.
 
     Returns:
         Sorted, neighbouring networks written as one.
 
     Raises:
         DomainError: ``cdn-ranges-refused``: nothing, something that is no public network, or
-            far too much; ``cdn-ranges-shrunk``.
+            far too much; ``cdn-ranges-shrunk``; ``cdn-ranges-grown``.
     """
+    written = list(texts)
+    if not written:
+        raise _refused(name, "there is none")
+    if len(written) > MOST_PUBLISHED:
+        # Before they are read: that takes far longer than to count them.
+        raise _refused(name, f"{len(written)} are too many")
     try:
-        networks = [_read(each, private=private) for each in texts]
+        networks = [_read(each, private=private) for each in written]
     except DomainError as error:
         raise _refused(name, error.message) from error
-    if not networks:
-        raise _refused(name, "there is none")
-    if len(networks) > MOST_PUBLISHED:
-        raise _refused(name, f"{len(networks)} are too many")
     found = list(_joined(networks))
     for version, widest in _PUBLISHED_WIDEST.items():
         # Together, not one by one: a list of halves is as wide as the whole.
         if _size(found, version) > 1 << ((32 if version == 4 else 128) - widest):
             raise _refused(name, f"those of IPv{version} are wider than a /{widest} together")
-    before = list(_joined(ip_network(each) for each in known))
-    for version in (4, 6):
-        was, left = (_size(each, version) for each in (before, _shared(before, found)))
-        if left * 2 < was and not force:
-            raise DomainError(
-                f"{name} publishes less than half of the IPv{version} addresses it had: "
-                "the last good networks stay",
-                code="cdn-ranges-shrunk",
-                hint="look at what it publishes; if it is right, `linkseal cdn refresh --force`",
-            )
+    if not force:
+        last, first = (list(_joined(map(ip_network, each))) for each in (known, shipped))
+        _refuse_far(name, found, last, "had")
+        if _strays(last, first) is None:
+            _refuse_far(name, found, first, "had when this version of Linkseal was made")
     return tuple(str(each) for each in found)
+
+
+def _refuse_far(name: str, found: list[_Network], measure: list[_Network], had: str) -> None:
+    strays = _strays(found, measure)
+    if strays is None:
+        return
+    version, less = strays
+    if less:
+        raise DomainError(
+            f"{name} publishes less than half of the IPv{version} addresses it {had}: "
+            "the last good networks stay",
+            code="cdn-ranges-shrunk",
+            hint="look at what it publishes; if it is right, `linkseal cdn refresh --force`",
+        )
+    raise DomainError(
+        f"{name} publishes more than twice the IPv{version} addresses it {had}: "
+        "the last good networks stay",
+        code="cdn-ranges-grown",
+        hint="look at what it publishes; if it is right, `linkseal cdn refresh --force`",
+    )
+
+
+def _strays(found: list[_Network], measure: list[_Network]) -> tuple[int, bool] | None:
+    """Say of which version too few are left (true) or too many there; else, None."""
+    if not measure:
+        return None
+    shared = _shared(measure, found)
+    for version in (4, 6):
+        was, left, now = (_size(each, version) for each in (measure, shared, found))
+        if left * 2 < was:
+            return version, True
+        if now > was * 2:
+            return version, False
+    return None
 
 
 def _read(text: str, *, private: bool) -> _Network:

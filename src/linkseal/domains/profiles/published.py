@@ -76,8 +76,14 @@ def _keycdn(data: bytes) -> list[str]:
 def _bunny(data: bytes) -> list[str]:
     """Read addresses, one a line, or as a JSON list: it has both."""
     if data.lstrip().startswith(b"["):
-        return msgspec.json.decode(data, type=list[str])
-    return data.decode("ascii").split()
+        found = msgspec.json.decode(data, type=list[str])
+    else:
+        found = data.decode("ascii").split()
+    for each in found:
+        # None is shipped to measure the first ones by, so how wide they can be is said here.
+        if "/" in each:
+            raise ValueError(f"{each!r} is no single address")
+    return found
 
 
 def _google(data: bytes) -> list[str]:
