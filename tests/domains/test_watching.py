@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from linkseal.domains.base import DomainState
 from linkseal.domains.checks import CHECKS
 from linkseal.domains.watching import (
-    DEEPEST,
     LEVELS,
+    WHOLE,
     Blame,
     Course,
     Outcome,
@@ -34,7 +34,17 @@ from linkseal.domains.watching import (
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 RULES = Rules(interval=60.0, retry=20.0, failures=3, recoveries=2)
 NOON = 1_795_521_600.0
-WELL = Course(Scope.SSL, broken=False, phases=(0.25, 0.5, 0.1, 0.7, 0.3, 0.9), looked_at=NOON)
+PHASES = (0.25, 0.5, 0.1, 0.7, 0.3, 0.9)
+WELL = Course(Scope.SSL, broken=False, phases=PHASES, looked_at=NOON, whole_at=NOON)
+
+
+def fails(course: Course, *checks: str, at: float = NOON) -> tuple[Course, Outcome]:
+    level = course.level_at(at, RULES)
+    return course.failed(checks, level=level, began=at, at=at, rules=RULES)
+
+
+def passes(course: Course, at: float = NOON) -> tuple[Course, Outcome]:
+    return course.passed(level=course.level_at(at, RULES), at=at, rules=RULES)
 
 
 def broken(level: float) -> Course:
@@ -88,7 +98,9 @@ def test_the_next_regular_look_is_later_and_no_more_than_an_interval_away(
     assert after < found <= after + 2 * every
     assert abs((found / every - phase) - round(found / every - phase)) < 1e-3
     # Whoever starts anew between two looks finds the same one next.
-    assert abs(next_regular((after + found) / 2, phase, every) - found) < 1e-3 * every
+    between = (after + found) / 2
+    if between < found:
+        assert abs(next_regular(between, phase, every) - found) < 1e-3 * every
 
 
 def test_ten_thousand_domains_are_looked_at_evenly_and_deeply_too() -> None:
@@ -97,12 +109,12 @@ def test_ten_thousand_domains_are_looked_at_evenly_and_deeply_too() -> None:
     looks, deep = Counter[int](), Counter[int]()
     for number in range(10_000):
         phases = phases_of(f"links.c{number}.example", "here")
-        course = Course(Scope.SSL, broken=False, phases=phases, looked_at=NOON)
+        course = Course(Scope.SSL, broken=False, phases=phases, looked_at=NOON, whole_at=NOON)
         for _ in range(3):
             due = course.due_at(rules)
             looks[int(due - NOON)] += 1
             deep[int(due - NOON)] += course.level_at(due, rules) >= 15 * MINUTE
-            course, _ = course.passed(due, rules)
+            course, _ = course.passed(level=course.level_at(due, rules), at=due, rules=rules)
     seconds = range(60, 120)
     assert min(looks[each] for each in seconds) > 100
     assert max(looks[each] for each in seconds) < 230
@@ -130,54 +142,76 @@ def test_a_look_is_as_deep_as_what_came_due_since_the_last() -> None:
 def test_a_domain_breaks_at_the_last_of_so_many_failures_in_a_row() -> None:
     course, at = WELL, NOON + MINUTE
     for number in (1, 2, 3):
-        course, outcome = course.failed(["HTTP-02"], began=at, at=at + 5, rules=RULES)
+        course, outcome = course.failed(["HTTP-02"], level=MINUTE, began=at, at=at + 5, rules=RULES)
         assert (course.failures, course.failing_since) == (number, NOON + MINUTE)
         assert outcome is (Outcome.BREAKS if number == 3 else Outcome.NOTHING)
         assert course.due_at(RULES) == at + 5 + RULES.retry
         at = course.due_at(RULES)
     # Until it is put on record that it is broken, each further failure says so again.
-    course, outcome = course.failed(["HTTP-02"], began=at, at=at + 5, rules=RULES)
+    course, outcome = fails(course, "HTTP-02", at=at)
     assert outcome is Outcome.BREAKS
     assert course.settled(broken=True).broken
 
 
 def test_a_good_look_ends_the_row() -> None:
-    once, _ = WELL.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
-    again, _ = once.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
-    whole, outcome = again.passed(NOON + 60, RULES)
-    assert (whole, outcome) == (replace(WELL, looked_at=NOON + 60), Outcome.NOTHING)
+    once, _ = fails(WELL, "HTTP-02")
+    again, _ = fails(once, "HTTP-02")
+    whole, outcome = passes(again, NOON + 20)
+    assert (whole, outcome) == (replace(WELL, looked_at=NOON + 20), Outcome.NOTHING)
 
 
-def test_only_looks_that_would_see_the_fault_are_made_until_it_is_gone() -> None:
-    """A cached redirect is not mended by a port that opens."""
-    course, _ = WELL.failed(["HTTP-06"], began=NOON, at=NOON, rules=RULES)
+def test_a_lighter_fault_in_the_way_does_not_mend_the_deeper_one() -> None:
+    """A cached redirect is not mended by a port that opens, nor by one that was closed."""
+    course, _ = fails(WELL, "HTTP-06")
+    course, _ = fails(course, "TLS-01", "HTTP-02")
+    assert (course.failures, sorted(course.missed)) == (2, ["HTTP-02", "HTTP-06", "TLS-01"])
     assert course.level_at(course.due_at(RULES), RULES) == 15 * MINUTE
-    # Where an easier fault is in the way now, that one is what is looked for.
-    course, _ = course.failed(["TLS-01", "HTTP-02"], began=NOON, at=NOON, rules=RULES)
-    assert course.level_at(course.due_at(RULES), RULES) in {MINUTE, 5 * MINUTE}
-    assert course.failures == 2
+    broken_now = replace(course.settled(broken=True), failures=3)
+    assert broken_now.level_at(NOON, RULES) == 15 * MINUTE
 
 
-def test_what_is_broken_is_looked_at_more_often_than_its_checks_are_due() -> None:
-    assert broken(MINUTE).due_at(RULES) == NOON + MINUTE
-    assert broken(HOUR).due_at(RULES) == NOON + HOUR / 4
-    once, outcome = broken(HOUR).passed(NOON, RULES)
+def test_what_failed_has_to_pass_and_not_to_be_skipped() -> None:
+    course, _ = fails(WELL, "HTTP-06")
+    assert course.proves({"TLS-01", "HTTP-02", "HTTP-06"}, 15 * MINUTE)
+    assert not course.proves({"TLS-01", "HTTP-02"}, 15 * MINUTE)
+    # A check that does not apply any more: SSL is approved on a look at everything.
+    assert course.proves({"TLS-01", "HTTP-02"}, WHOLE)
+    assert WELL.proves((), MINUTE)
+
+
+def test_what_is_broken_is_looked_at_each_minute_or_each_five() -> None:
+    for level, pause in ((MINUTE, 1), (5 * MINUTE, 1), (15 * MINUTE, 5), (HOUR, 5), (WHOLE, 5)):
+        assert broken(level).due_at(RULES) == NOON + pause * MINUTE
+    once, outcome = passes(broken(HOUR))
     assert (once.due_at(RULES), outcome) == (NOON + RULES.retry, Outcome.NOTHING)
-    twice, outcome = once.passed(NOON, RULES)
+    twice, outcome = passes(once)
     assert outcome is Outcome.RECOVERS
     assert twice.settled(broken=False) == replace(WELL, looked_at=NOON)
 
 
+def test_a_name_without_ssl_comes_back_after_looks_at_everything_only() -> None:
+    """It may be somebody else's by now: that it resolves again proves nothing."""
+    course, _ = fails(replace(WELL, scope=Scope.DNS), "DNS-01")
+    assert course.level_at(NOON, RULES) == 5 * MINUTE
+    gone = course.settled(broken=True)
+    assert "DNS-04" in checks_of(gone.level_at(NOON, RULES), Scope.DNS)
+    once, outcome = passes(gone)
+    assert (once.level_at(NOON, RULES), outcome) == (WHOLE, Outcome.NOTHING)
+
+
 def test_a_failure_among_good_looks_begins_the_recovery_anew() -> None:
-    once, _ = broken(MINUTE).passed(NOON, RULES)
-    failed, outcome = once.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
+    once, _ = passes(broken(MINUTE))
+    failed, outcome = fails(once, "HTTP-02")
     assert (failed.good, failed.broken, outcome) == (0, True, Outcome.NOTHING)
 
 
-def test_a_look_that_fails_for_a_fault_of_ours_counts_for_nothing_and_is_made_again() -> None:
-    course, _ = WELL.failed(["HTTP-02"], began=NOON, at=NOON, rules=RULES)
-    blind = course.unseen(["HTTP-02"], NOON + 5)
+def test_a_look_that_says_nothing_counts_for_nothing_and_is_made_again() -> None:
+    course, _ = fails(WELL, "HTTP-02")
+    blind = course.unseen(NOON + 5, level=MINUTE)
     assert (blind.failures, blind.due_at(RULES)) == (1, NOON + 5 + RULES.retry)
+    # Where there is no row to end, it is not made more often than any other.
+    assert WELL.unseen(NOON, level=MINUTE).due_at(RULES) == NOON + MINUTE
+    assert WELL.unseen(NOON, level=WHOLE).due_at(RULES) == NOON + 5 * MINUTE
 
 
 @given(st.lists(st.sampled_from(["good", "fails", "unseen"]), max_size=60))
@@ -188,14 +222,14 @@ def test_links_leave_after_failures_in_a_row_only_and_come_back_after_good_looks
     for at, look in enumerate(looks):
         now = NOON + 100.0 * at
         if look == "unseen":
-            course = course.unseen(["HTTP-02"], now)
+            course = course.unseen(now, level=MINUTE)
             continue
         row, good = (row + 1, 0) if look == "fails" else (0, good + 1)
         was = course.broken
         if look == "fails":
-            course, outcome = course.failed(["HTTP-02"], began=now, at=now, rules=RULES)
+            course, outcome = fails(course, "HTTP-02", at=now)
         else:
-            course, outcome = course.passed(now, RULES)
+            course, outcome = passes(course, now)
         assert (outcome is Outcome.BREAKS) == (not was and row >= RULES.failures)
         assert (outcome is Outcome.RECOVERS) == (was and good >= RULES.recoveries)
         if outcome is not Outcome.NOTHING:
@@ -204,30 +238,53 @@ def test_links_leave_after_failures_in_a_row_only_and_come_back_after_good_looks
         assert course.due_at(RULES) > now
 
 
-def taken_up(state: DomainState, failures: int) -> Course:
+def taken_up(
+    state: DomainState, looked_at: float | None = None, scope: Scope = Scope.SSL
+) -> Course:
     return take_up(
         "links.acme.example",
         "here",
         state,
-        scope=Scope.SSL,
-        failures=failures,
-        failing_since=NOON - 30 if failures else None,
+        scope=scope,
+        looked_at=looked_at,
         now=NOON,
         rules=RULES,
     )
 
 
-def test_after_a_start_what_failed_is_looked_at_at_once_and_whole() -> None:
-    assert taken_up(DomainState.SSL_ENABLED, 0).due_at(RULES) > NOON
-    for course in (
-        taken_up(DomainState.SSL_ENABLED, 2),
-        taken_up(DomainState.SSL_DEGRADED, 3),
-        taken_up(DomainState.SSL_DEGRADED, 0),
-    ):
-        assert course.due_at(RULES) <= NOON
-        assert course.level_at(NOON, RULES) >= DEEPEST
-    # However many there were, one more has to be seen now.
-    assert taken_up(DomainState.SSL_ENABLED, 9).failures == RULES.failures - 1
+@pytest.mark.parametrize(
+    ("state", "scope"),
+    [(DomainState.SSL_DEGRADED, Scope.SSL), (DomainState.CLAIMED, Scope.DNS)],
+)
+def test_after_a_start_what_is_broken_is_asked_everything(state: DomainState, scope: Scope) -> None:
+    course = taken_up(state, scope=scope)
+    assert course.due_at(RULES) <= NOON
+    level = course.level_at(NOON, RULES)
+    assert checks_of(level, scope) == checks_of(LEVELS[-1], scope)
+    # A start is no reason to look more often; nor does a clock that was wrong put it off.
+    assert taken_up(state, NOON - 10, scope).due_at(RULES) == NOON - 10 + 5 * MINUTE
+    assert taken_up(state, NOON + DAY, scope).due_at(RULES) == NOON + 5 * MINUTE
+
+
+def test_after_a_start_a_row_of_failures_begins_anew() -> None:
+    course = taken_up(DomainState.SSL_ENABLED, NOON - 3 * DAY)
+    assert (course.failures, course.failing_since, course.level) == (0, None, 0.0)
+    assert NOON < course.due_at(RULES) <= NOON + MINUTE
+
+
+def test_what_fell_due_while_nobody_looked_comes_with_the_next_look_at_everything() -> None:
+    """And not at once: else all domains would be looked at whole in the minute of a start."""
+    course = taken_up(DomainState.SSL_ENABLED, NOON - 30 * DAY)
+    levels = []
+    while course.looked_at < NOON + HOUR:
+        due = course.due_at(RULES)
+        levels.append(course.level_at(due, RULES))
+        course, _ = course.passed(level=levels[-1], at=due, rules=RULES)
+    assert levels.count(WHOLE) == 1
+    assert levels.count(MINUTE) > 40
+    # Of one that was looked at a moment ago nothing is made up for.
+    recent = taken_up(DomainState.SSL_ENABLED, NOON - 10)
+    assert recent.whole_at == NOON - 10 - HOUR
 
 
 ALL_FAIL = Sight(

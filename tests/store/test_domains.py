@@ -309,13 +309,10 @@ def test_another_route_needs_another_report_and_the_same_does_not(store: Store) 
 
 def test_the_watch_counts_failures_in_a_row(store: Store) -> None:
     claim(store)
-    store.domains.count(HOST, passed=False, now=NOW)
-    found = store.domains.count(HOST, passed=False, now=NOW + HOUR)
-    assert (found.failures, found.failing_since) == (2, NOW)
-    found = store.domains.count(HOST, passed=True, now=NOW + 2 * HOUR)
-    assert (found.failures, found.failing_since) == (0, None)
-    found = store.domains.count(HOST, passed=False, now=NOW + 3 * HOUR)
-    assert (found.failures, found.failing_since) == (1, NOW + 3 * HOUR)
+    for failures, since in ((1, NOW), (2, NOW), (0, None)):
+        store.domains.count(HOST, failures, since)
+        found = store.domains.get(HOST)
+        assert (found.failures, found.failing_since) == (failures, since)
 
 
 def test_the_queue_is_what_waits_the_longest_first(store: Store) -> None:
@@ -338,7 +335,7 @@ def test_what_is_not_claimed_is_told(store: Store) -> None:
         lambda: apply(store, Action.RELEASE),
         lambda: dns(store),
         lambda: domains.set_cdn(HOST, "fastly", who="ann", now=NOW),
-        lambda: domains.count(HOST, passed=True, now=NOW),
+        lambda: domains.count(HOST, 1, NOW),
     ):
         assert code(call) == "domain-missing"
     assert not report(store)

@@ -52,7 +52,7 @@ def enable(store: Store, host: str = HOST, tag: str = "1") -> None:
 
 def test_a_step_that_takes_links_away_is_an_alert_and_so_is_the_way_back(store: Store) -> None:
     enable(store)
-    store.domains.count(HOST, passed=False, now=NOW)
+    store.domains.count(HOST, 1, NOW)
     store.domains.apply(HOST, Step(Action.DEGRADE, "watch", REASONS), NOW + SECOND)
     assert store.domains.get(HOST).failures == 1
     store.domains.apply(HOST, Step(Action.RECOVER, "watch"), NOW + 2 * SECOND)
@@ -80,7 +80,7 @@ def test_dns_that_fails_takes_http_links_away_and_is_watched_until_it_is_back(
     assert store.watching.domains() == []
     store.domains.apply_dns(HOST, target=target, passed=True, who="check", now=NOW)
     assert [each.host for each in store.watching.domains()] == [HOST]
-    store.domains.count(HOST, passed=False, now=NOW)
+    store.domains.count(HOST, 1, NOW)
     store.domains.apply_dns(
         HOST, target=target, passed=False, who="watch", now=NOW, reasons=REASONS
     )
@@ -90,6 +90,37 @@ def test_dns_that_fails_takes_http_links_away_and_is_watched_until_it_is_back(
     store.domains.apply_dns(HOST, target=target, passed=True, who="watch", now=NOW)
     (watched,) = store.watching.domains()
     assert (watched.state, watched.failing_since) == (DomainState.DNS_VALID, None)
+
+
+def test_what_was_seen_of_another_state_or_claim_takes_no_step(store: Store) -> None:
+    enable(store)
+    seen = store.domains.get(HOST)
+    degrade = Step(Action.DEGRADE, "watch", REASONS)
+    store.domains.apply(HOST, Step(Action.RELEASE, "ann"), NOW + SECOND)
+    enable(store, tag="2")
+    with pytest.raises(DomainError) as refused:
+        store.domains.apply(HOST, degrade, NOW + 2 * SECOND, seen=seen)
+    assert refused.value.code == "domain-changed"
+    now = store.domains.get(HOST)
+    assert now.state is DomainState.SSL_ENABLED
+    after = store.domains.apply(HOST, degrade, NOW + 2 * SECOND, seen=now)
+    assert after.state is DomainState.SSL_DEGRADED
+    with pytest.raises(DomainError, match="changed meanwhile"):
+        store.domains.apply(HOST, Step(Action.RECOVER, "watch"), NOW + 3 * SECOND, seen=now)
+
+
+def test_the_watch_is_blind_until_it_is_told_that_it_sees(store: Store) -> None:
+    def tell(kind: AlertKind, why: str) -> None:
+        store.alerts.add("", kind, AlertSeverity.INFO, {"why": why}, NOW)
+
+    assert store.alerts.blindness() is None
+    tell(AlertKind.WATCH_BLIND, "no network")
+    store.alerts.add(HOST, AlertKind.CERTIFICATE_ENDS, AlertSeverity.INFO, {"days": 7}, NOW)
+    blind = store.alerts.blindness()
+    assert blind is not None
+    assert blind.detail == {"why": "no network"}
+    tell(AlertKind.WATCH_SEES, "network")
+    assert store.alerts.blindness() is None
 
 
 def test_what_is_told_once_is_told_once(store: Store) -> None:
@@ -134,10 +165,18 @@ def test_the_mark_moves_with_states_and_not_with_looks(store: Store) -> None:
     enable(store)
     mark = store.watching.mark()
     store.watching.keep([Look(HOST, NOW, NOW, 60)])
-    store.domains.count(HOST, passed=False, now=NOW)
+    store.domains.count(HOST, 1, NOW)
     assert store.watching.mark() == mark
     store.domains.apply(HOST, Step(Action.DEGRADE, "watch", REASONS), NOW)
     assert store.watching.mark() != mark
+    # With a report, if it finds a broken domain mended.
+    target = store.domains.get(HOST).target
+    marks = []
+    for at, blocks in ((1, True), (2, True), (3, False)):
+        now = NOW + at * SECOND
+        store.domains.save_report(HOST, {}, target=target, route=Route.CDN, blocks=blocks, now=now)
+        marks.append(store.watching.mark())
+    assert marks[0] == marks[1] != marks[2]
     (domain,) = store.watching.domains()
     assert (domain.state, domain.report) == (DomainState.SSL_DEGRADED, None)
     counts = store.watching.counts()

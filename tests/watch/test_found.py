@@ -16,7 +16,7 @@ AUTHORITY = trustme.CA()
 
 
 def found_in(seen: Seen, level: float, parts: Part, scope: Scope = Scope.SSL) -> Found:
-    return find(seen.observation, seen.roots, level=level, scope=scope, parts=parts, enrolled="")
+    return find(seen.observation, seen.roots, level=level, scope=scope, parts=parts)
 
 
 def skipped(seen: Seen, level: float, scope: Scope) -> set[str]:
@@ -33,7 +33,7 @@ async def test_a_look_judges_all_that_the_table_has_for_its_interval(level: floa
     # Some are skipped whatever is looked at: there is no CDN, or nothing of theirs is set up.
     assert skipped(seen, level, Scope.SSL) <= skipped(whole, level, Scope.SSL)
     found = found_in(seen, level, parts)
-    assert (found.failed, found.proven, found.addresses) == ((), True, ("127.0.0.1",))
+    assert (found.failed, found.unproven, found.addresses) == ((), "", ("127.0.0.1",))
     assert len(found.leaves) == 1
     assert (found.report is not None) == (level >= 3600)
 
@@ -86,4 +86,5 @@ async def test_a_challenge_in_the_way_is_seen_by_the_look_of_each_minute() -> No
     asking = request(parts=parts, addresses=("127.0.0.1",))
     seen = await look(Origin(challenge), authority=AUTHORITY, asking=asking)
     found = found_in(seen, 60.0, parts)
-    assert (found.failed, found.proven) == (("HTTP-12",), False)
+    assert found.failed == ("HTTP-12",)
+    assert found.unproven.startswith("HTTP-02: a bot challenge is in the way")

@@ -2,9 +2,13 @@
 
 A look of a level asks all checks that the table has for its interval, or for a shorter one.
 Regular looks stand on a grid of the clock, shifted for each domain by a part of the interval
-of its own: looks are spread evenly, and a restart neither bunches nor skips them. What fails
-is looked at again soon, as deeply as it takes to see that fault, and counts as broken when it
-failed several times in a row.
+of its own: looks are spread evenly, and a restart does not bunch them. What is due once a day
+or more seldom comes with a look at everything, so what fell due while nobody looked is made
+up for by the next of these.
+
+What fails is looked at again soon, as deeply as it takes to see that fault, and counts as
+broken when it failed several times in a row. It is mended when looks as deep find nothing
+wrong and all that failed passes. A start begins each row of failures anew.
 
 Instants are Unix seconds, handed in.
 """
@@ -14,7 +18,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -29,9 +33,13 @@ LEVELS: Final = tuple(
 DEEPEST: Final = 3600.0
 """The least level whose looks take in everything the prober can see."""
 _PHASE_BYTES: Final = 4
-_BROKEN_EVERY: Final = 0.25
-"""What is known to be broken is looked at after this part of the interval of its checks."""
-_ENOUGH: Final = 3
+WHOLE: Final = LEVELS[-1]
+"""The level whose looks ask every check there is."""
+_LIGHT: Final = 300.0
+"""The last level that costs a few requests only."""
+_DEEP_PAUSE: Final = 5
+"""Intervals between two looks at a broken domain that cost more."""
+ENOUGH: Final = 3
 """So many other domains have to fail before the fault is looked for on our side."""
 
 
@@ -61,6 +69,10 @@ class Rules:
     def seconds(self, level: float) -> float:
         """Return the interval of a level, as it is set."""
         return level / 60.0 * self.interval
+
+    def pause(self, level: float) -> float:
+        """Return the seconds between two looks of a level at what is broken, or not seen."""
+        return max(self.retry, self.interval * (1 if level <= _LIGHT else _DEEP_PAUSE))
 
 
 class Outcome(enum.Enum):
@@ -146,78 +158,118 @@ class Course:
         broken: Whether the links of new mail have left it.
         phases: See :func:`phases_of`.
         looked_at: When a look last ended, or when the watch took it up.
+        whole_at: When everything was last looked at, as far as is known.
         failures: Failed looks in a row.
         failing_since: When the first of them began.
         good: Good looks in a row of a broken one.
         level: Only looks as deep tell whether what failed is mended; 0 where nothing failed.
+        missed: What failed, and has to pass again.
     """
 
     scope: Scope
     broken: bool
     phases: tuple[float, ...]
     looked_at: float
+    whole_at: float
     failures: int = 0
     failing_since: float | None = None
     good: int = 0
     level: float = 0.0
+    missed: frozenset[str] = frozenset()
 
     def due_at(self, rules: Rules) -> float:
         """Return when it is looked at next."""
         if not self.level:
-            return self._next(levels_of(self.scope)[0], rules)
-        if self.broken and not self.good:
-            pause = max(rules.interval, rules.seconds(self.level) * _BROKEN_EVERY)
-            return self.looked_at + max(pause, rules.retry)
-        return self.looked_at + rules.retry
+            return self._next(levels_of(self.scope)[0], self.looked_at, rules)
+        row_to_end = self.good or (self.failures and not self.broken)
+        return self.looked_at + (rules.retry if row_to_end else rules.pause(self.level))
 
     def level_at(self, now: float, rules: Rules) -> float:
         """Return how deep a look has to be that begins now."""
-        due = [level for level in levels_of(self.scope) if self._next(level, rules) <= now]
-        return max(self.level, *due, levels_of(self.scope)[0])
 
-    def _next(self, level: float, rules: Rules) -> float:
-        phase = self.phases[LEVELS.index(level)]
-        return next_regular(self.looked_at, phase, rules.seconds(level))
+        def due(levels: Iterable[float], since: float) -> float:
+            found = (each for each in levels if self._next(each, since, rules) <= now)
+            return max(found, default=0.0)
 
-    def passed(self, at: float, rules: Rules) -> tuple[Course, Outcome]:
-        """Return the course after a good look that ended ``at``, and what follows."""
+        levels = levels_of(self.scope)
+        usual = [each for each in levels if each <= DEEPEST]
+        level = max(self.level, levels[0], due(usual, self.looked_at))
+        return level if level < DEEPEST else max(level, due(levels, self.whole_at))
+
+    def _next(self, level: float, since: float, rules: Rules) -> float:
+        return next_regular(since, self.phases[LEVELS.index(level)], rules.seconds(level))
+
+    def proves(self, passed: Collection[str], level: float) -> bool:
+        """Whether a look that found nothing wrong says that what failed is mended.
+
+        What was skipped is not. But a look at everything in which nothing fails is what SSL is
+        approved on: then the check does not apply any more.
+
+        Args:
+            passed: The checks that passed.
+            level: Of the look.
+        """
+        return level >= WHOLE or self.missed.issubset(passed)
+
+    def passed(self, *, level: float, at: float, rules: Rules) -> tuple[Course, Outcome]:
+        """Return the course after a good look of a level that ended ``at``, and what follows."""
+        after = self._looked(level, at)
         if not self.broken:
-            whole = replace(self, looked_at=at, failures=0, failing_since=None, good=0, level=0.0)
-            return whole, Outcome.NOTHING
-        after = replace(self, looked_at=at, failures=0, good=self.good + 1)
+            return after.settled(broken=False), Outcome.NOTHING
+        after = replace(after, failures=0, good=self.good + 1)
         return after, Outcome.RECOVERS if after.good >= rules.recoveries else Outcome.NOTHING
 
     def failed(
-        self, checks: Iterable[str], *, began: float, at: float, rules: Rules
+        self, checks: Collection[str], *, level: float, began: float, at: float, rules: Rules
     ) -> tuple[Course, Outcome]:
         """Return the course after a failed look, and what follows.
 
         Args:
             checks: Those that failed.
+            level: Of the look.
             began: When the look began.
             at: When it ended.
             rules: How the watch is set.
         """
         after = replace(
-            self,
-            looked_at=at,
+            self._looked(level, at),
             failures=self.failures + 1,
             failing_since=began if self.failing_since is None else self.failing_since,
             good=0,
-            level=level_of(checks),
+            # A lighter fault that is in the way does not mend the deeper one.
+            level=max(self.level, level_of(checks)),
+            missed=self.missed.union(checks),
         )
         breaks = not self.broken and after.failures >= rules.failures
         return after, Outcome.BREAKS if breaks else Outcome.NOTHING
 
-    def unseen(self, checks: Iterable[str], at: float) -> Course:
-        """Return the course after a look that failed for a fault of ours: it counts for nothing."""
-        return replace(self, looked_at=at, level=max(self.level, level_of(checks)))
+    def unseen(self, at: float, *, level: float) -> Course:
+        """Return the course after a look that says nothing: it counts for nothing.
+
+        Args:
+            at: When it ended.
+            level: How deep the next one has to be at least.
+        """
+        return replace(self, looked_at=at, level=max(self.level, level))
+
+    def _looked(self, level: float, at: float) -> Course:
+        return replace(self, looked_at=at, whole_at=at if level >= DEEPEST else self.whole_at)
 
     def settled(self, *, broken: bool) -> Course:
         """Return the course after the domain's state was changed to follow."""
-        if broken:
-            return replace(self, broken=True, good=0)
-        return replace(self, broken=False, failures=0, failing_since=None, good=0, level=0.0)
+        if not broken:
+            return replace(
+                self,
+                broken=False,
+                failures=0,
+                failing_since=None,
+                good=0,
+                level=0.0,
+                missed=frozenset(),
+            )
+        # A name without SSL may be somebody else's by now: all that made it valid is asked.
+        level = WHOLE if self.scope is Scope.DNS else self.level
+        return replace(self, broken=True, good=0, level=level)
 
 
 def take_up(
@@ -226,25 +278,36 @@ def take_up(
     state: DomainState,
     *,
     scope: Scope,
-    failures: int,
-    failing_since: float | None,
+    looked_at: float | None,
     now: float,
     rules: Rules,
 ) -> Course:
     """Return the course of a domain the watch has not seen in this life of its process.
 
-    Of one that failed it is not known any more what did: it is looked at soon, and whole.
+    Of a broken one it is not known any more what failed: everything is looked at. A row of
+    failures that was not complete is forgotten: nobody knows what passed meanwhile.
+
+    Args:
+        host: The domain.
+        installation: See :func:`phases_of`.
+        state: Of the domain.
+        scope: What the watch sees to.
+        looked_at: When its last look on record ended; ``None`` where it is to be looked at
+            anew.
+        now: The present.
+        rules: How the watch is set.
     """
     broken = is_broken(state)
-    troubled = broken or failures > 0
+    level = WHOLE if broken else 0.0
+    last = -math.inf if looked_at is None else min(looked_at, now)
     return Course(
         scope=scope,
         broken=broken,
         phases=phases_of(host, installation),
-        looked_at=now - rules.seconds(DEEPEST) if troubled else now,
-        failures=failures if broken else min(failures, rules.failures - 1),
-        failing_since=failing_since,
-        level=DEEPEST if troubled else 0.0,
+        looked_at=max(last, now - rules.pause(level)) if broken else now,
+        # The last look at everything was at most its interval before the last of all.
+        whole_at=now if looked_at is None else last - rules.seconds(DEEPEST),
+        level=level,
     )
 
 
@@ -261,11 +324,12 @@ class Sight:
     """What a failed look has to be weighed against.
 
     Attributes:
-        reached: Whether what must always be reached was, after the look failed.
+        reached: Whether what must always be reached was, after the look failed, in the way
+            that it failed: by name, over IPv6.
         certain: Whether that lies outside, as the operator says, and so settles it.
         others: Whether any other domain is looked at as often.
         others_good: Whether any other was found good since this one began to fail.
-        others_failing: How many others fail now.
+        others_failing: How many others fail now, or broke since then.
         whole_round: Whether each of them had its turn since.
     """
 
@@ -289,7 +353,7 @@ class Sight:
             return Blame.DOMAIN
         if not self.whole_round:
             return Blame.UNDECIDED
-        return Blame.DOMAIN if self.others_failing < _ENOUGH else Blame.OURS
+        return Blame.DOMAIN if self.others_failing < ENOUGH else Blame.OURS
 
 
 WARN_DAYS: Final = (30, 14, 7, 1)

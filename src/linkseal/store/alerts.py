@@ -108,6 +108,23 @@ class Alerts:
         with self._database.transaction() as connection:
             return bool(self._database.insert_ignoring(connection, alerts, [row]))
 
+    def blindness(self) -> Alert | None:
+        """Return what told that the watch is blind; ``None`` while it sees."""
+        query = (
+            sa.select(alerts)
+            .where(
+                alerts.c.host == "",
+                alerts.c.kind.in_([AlertKind.WATCH_BLIND.value, AlertKind.WATCH_SEES.value]),
+            )
+            .order_by(alerts.c.seq.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None or row.kind != AlertKind.WATCH_BLIND.value:
+            return None
+        return _alert_of(row)
+
     def list(self, *, host: str | None = None, after: int = 0, limit: int = 1000) -> list[Alert]:
         """Return alerts, oldest first.
 

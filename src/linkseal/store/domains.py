@@ -19,6 +19,7 @@ from linkseal.domains.lifecycle import (
     refuse_approval,
     refuse_released,
 )
+from linkseal.errors import DomainError
 from linkseal.store.alerts import alert_of_step
 from linkseal.store.certificates import bump
 from linkseal.store.claiming import claim
@@ -95,7 +96,7 @@ class Domains:
                 take_over=take_over,
             )
 
-    def apply(self, host: str, step: Step, now: datetime) -> Domain:
+    def apply(self, host: str, step: Step, now: datetime, *, seen: Domain | None = None) -> Domain:
         """Take a step of a domain's life and put it on record; return the domain after it.
 
         Args:
@@ -103,15 +104,24 @@ class Domains:
             step: Any but a claim, an enrolment and the result of DNS checks, which have ways of
                 their own.
             now: Aware.
+            seen: The domain that the step is for, as it was: of another claim, route or state
+                it says nothing.
 
         Raises:
             StoreError: ``domain-missing``.
             DomainError: The step is not possible now; see :mod:`linkseal.domains.lifecycle`.
+                ``domain-changed``: it is not as it was seen.
         """
         if step.action in {Action.CLAIM, Action.DNS_PASSED, Action.DNS_FAILED, Action.ENROL}:
             raise ValueError("use claim(), apply_dns() or set_cdn()")
         with self._database.transaction() as connection:
             row = held(connection, host)
+            if seen is not None and not _is_as_seen(row, seen):
+                raise DomainError(
+                    f"{host} was changed meanwhile",
+                    code="domain-changed",
+                    hint="look at it again as it is now",
+                )
             self._step(connection, row, step, now)
         return self.get(host)
 
@@ -257,24 +267,15 @@ class Domains:
             )
             return kept.rowcount == 1
 
-    def count(self, host: str, *, passed: bool, now: datetime) -> Domain:
-        """Count a look of the watch; one that is good ends the row of failures.
+    def count(self, host: str, failures: int, since: datetime | None) -> None:
+        """Keep how often in a row the watch found a domain broken, and since when.
 
         Raises:
             StoreError: ``domain-missing``.
         """
-        since = sa.func.coalesce(domains.c.failing_since_ms, to_ms(now))
+        since_ms = to_ms(since) if since else None
         with self._database.transaction() as connection:
-            if passed:
-                change(connection, host, failures=0, failing_since_ms=None)
-            else:
-                change(
-                    connection,
-                    host,
-                    failures=domains.c.failures + 1,
-                    failing_since_ms=since,
-                )
-        return self.get(host)
+            change(connection, host, failures=failures, failing_since_ms=since_ms)
 
     def get(self, host: str) -> Domain:
         """Return one domain.
@@ -331,3 +332,8 @@ class Domains:
         )
         with self._database.reading() as connection:
             return [domain_of(row) for row in connection.execute(query)]
+
+
+def _is_as_seen(row: Any, seen: Domain) -> bool:
+    route = seen.route.value if seen.route else ""
+    return (row.target, row.route, row.since_ms) == (seen.target, route, to_ms(seen.since))

@@ -30,7 +30,7 @@ class Look:
         at: When it ended, aware UTC.
         due_at: When the next one was to begin.
         every: Seconds: it asked all checks that are asked so often, or more often.
-        problems: What failed; nothing after a good look.
+        problems: What failed, or why it proved nothing; nothing after a good look.
         good: Good looks in a row, of a domain that was broken.
         ends_at: When the certificate ends that recipients are shown, if it is not ours.
     """
@@ -50,12 +50,20 @@ class Watching:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def mark(self) -> tuple[int, int]:
-        """Return what changes when any domain's state, route or claim does."""
+    def mark(self) -> tuple[int, int, int]:
+        """Return what changes when a domain's state, route or claim does, or its report.
+
+        Of the reports only those count in which nothing blocks, of domains that are broken:
+        somebody looked, and found them mended.
+        """
         latest = sa.select(sa.func.coalesce(sa.func.max(domain_history.c.seq), 0))
         revision = sa.select(edge_revision.c.revision)
+        mended = sa.select(sa.func.max(domains.c.report_at_ms)).where(
+            domains.c.state == DomainState.SSL_DEGRADED.value, ~domains.c.report_blocks
+        )
         with self._database.reading() as connection:
-            return connection.scalar(latest) or 0, connection.scalar(revision) or 0
+            found = [connection.scalar(each) or 0 for each in (latest, revision, mended)]
+        return found[0], found[1], found[2]
 
     def domains(self) -> list[Domain]:
         """Return the domains that may have to be watched, without their reports."""

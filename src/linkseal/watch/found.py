@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from cryptography import x509
 
-from linkseal.domains.checks import Report, Result, judge
+from linkseal.domains.checks import Provider, Report, Result, judge
 from linkseal.domains.observation import Observation
-from linkseal.domains.profiles import PROFILES, detect
-from linkseal.domains.watching import DEEPEST, LEVELS, Scope, checks_of, levels_of
+from linkseal.domains.profiles import PROFILES, detect, with_networks
+from linkseal.domains.watching import DEEPEST, LEVELS, WHOLE, Scope, checks_of, levels_of
 from linkseal.prober import EVERYTHING, Part
 
+RESOLVES: Final = "DNS-01"
+"""The check that a resolver's answer passes."""
 _REACHES_US: Final = "HTTP-02"
-_RESOLVES: Final = "DNS-01"
-UNPROVEN: Final = (_REACHES_US,)
-"""What is to be asked again after a look that proved nothing."""
+_NONE: Final[Mapping[str, Sequence[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class Found:
     Attributes:
         failed: The checks that failed; nothing after a good look.
         problems: What they say, a sentence each.
-        proven: Whether all that was asked could be judged: a look that neither proves the
-            domain nor finds a fault says nothing.
+        passed: The checks that passed.
+        unproven: Why it could not be seen that requests reach us; empty where it was. A look
+            that neither proves the domain nor finds a fault says nothing.
+        over_ipv6: Whether the domain has IPv6 addresses only.
+        of_names: Whether what failed is what DNS says.
         addresses: Where the domain leads, as far as it could be reached.
         chains: The different leaf certificates that were shown, DER.
         report: Of all checks, where everything was looked at.
@@ -36,10 +40,17 @@ class Found:
 
     failed: tuple[str, ...]
     problems: tuple[str, ...]
-    proven: bool
+    passed: frozenset[str]
+    unproven: str
+    over_ipv6: bool
     addresses: tuple[str, ...]
     leaves: tuple[bytes, ...]
     report: Report | None
+
+    @property
+    def of_names(self) -> bool:
+        """Whether a check of names failed."""
+        return any(each.startswith("DNS-") for each in self.failed)
 
 
 def parts_of(level: float, scope: Scope, *, known: bool) -> Part:
@@ -62,6 +73,27 @@ def parts_of(level: float, scope: Scope, *, known: bool) -> Part:
     return Part.ECHO if known else Part.ADDRESSES | Part.ECHO
 
 
+def fails_over_ipv6(observation: Observation) -> bool:
+    """Whether an IPv6 address takes no connection, and an IPv4 one does."""
+    taken = [each for each in observation.reached if ":" not in each.address and not each.error]
+    return bool(taken) and any(":" in e.address and e.error for e in observation.reached)
+
+
+def without_ipv6(observation: Observation) -> Observation:
+    """Return what was seen over IPv4: what IPv6 is like cannot be told from here."""
+
+    def kept(found: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(each for each in found if ":" not in each.address)
+
+    return msgspec.structs.replace(
+        observation,
+        egress=tuple(each for each in observation.egress if ":" not in each),
+        reached=kept(observation.reached),
+        handshakes=kept(observation.handshakes),
+        exchanges=kept(observation.exchanges),
+    )
+
+
 def find(
     observation: Observation,
     roots: Sequence[x509.Certificate],
@@ -69,7 +101,9 @@ def find(
     level: float,
     scope: Scope,
     parts: Part,
-    enrolled: str,
+    enrolled: str = "",
+    own: Sequence[str] = (),
+    networks: Mapping[str, Sequence[str]] = _NONE,
 ) -> Found:
     """Judge a look.
 
@@ -80,30 +114,37 @@ def find(
         scope: What the watch sees to.
         parts: What was looked at.
         enrolled: The id of the profile the domain is enrolled with; empty for none.
+        own: Where that connects from, besides the networks a CDN publishes.
+        networks: Those that CDNs publish, by the profile's id, where they are known better.
     """
     asked = checks_of(level, scope)
     if Part.ADDRESSES in parts:
         # Where a name leads nowhere any more, nothing else can be asked.
-        asked |= {_RESOLVES}
+        asked |= {RESOLVES}
     whole = parts == EVERYTHING
-    cdn = detect(observation).profile if whole else PROFILES.get(enrolled)
+    cdn: Provider | None = PROFILES.get(enrolled)
+    if whole:
+        cdn = with_networks(
+            detect(observation).profile, enrolled=enrolled, current=networks, own=own
+        )
     report = judge(observation, roots=roots, cdn=cdn, only=None if whole else asked)
-    results = {each.check: each.result for each in report.verdicts}
-    proven = scope is Scope.DNS or results[_REACHES_US] is not Result.SKIPPED
-    if not proven and not whole:
+    challenge = next((each for each in report.verdicts if each.check == _REACHES_US), None)
+    unproven = ""
+    if scope is Scope.SSL and challenge is not None and challenge.result is Result.SKIPPED:
+        unproven = f"{_REACHES_US}: {challenge.message}"
+    if unproven and not whole:
         # A challenge or a circle of redirects is in the way: a check of another level says so.
-        asked = checks_of(LEVELS[-1], scope)
+        asked = checks_of(WHOLE, scope)
         report = judge(observation, roots=roots, cdn=cdn, only=asked)
     failing = [each for each in report.blocking if each.check in asked]
+    secure = [each for each in observation.reached if each.port == 443]
     return Found(
         failed=tuple(each.check for each in failing),
         problems=tuple(f"{each.check}: {each.message}" for each in failing),
-        proven=proven,
-        addresses=tuple(
-            dict.fromkeys(
-                each.address for each in observation.reached if each.port == 443 and not each.error
-            )
-        ),
+        passed=frozenset(e.check for e in report.verdicts if e.result is Result.PASS),
+        unproven=unproven,
+        over_ipv6=bool(secure) and all(":" in each.address for each in secure),
+        addresses=tuple(dict.fromkeys(each.address for each in secure if not each.error)),
         leaves=tuple(dict.fromkeys(each.chain[0] for each in observation.handshakes if each.chain)),
         report=report if whole else None,
     )

@@ -21,7 +21,7 @@ from linkseal.domains.lifecycle import Action, Step
 from linkseal.domains.watching import Scope
 from linkseal.errors import LinksealError
 from linkseal.prober import Part, ProbeRequest
-from linkseal.store import AlertKind, AlertSeverity, Domain, Look, Store
+from linkseal.store import Domain, Look, Store
 from linkseal.watch.looking import as_stored, keep_report, make_request
 
 WHO: Final = "watch"
@@ -42,7 +42,7 @@ class Records:
         self._store = store
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._looks: dict[str, Look] = {}
-        self._mark: tuple[int, int] | None = None
+        self._mark: tuple[int, int, int] | None = None
 
     def close(self) -> None:
         """Begin nothing more; a database that is locked is not waited for."""
@@ -85,7 +85,7 @@ class Records:
             StoreError: The database cannot be used.
         """
 
-        def read(store: Store) -> tuple[tuple[int, int], list[Domain] | None]:
+        def read(store: Store) -> tuple[tuple[int, int, int], list[Domain] | None]:
             mark = store.watching.mark()
             return mark, None if mark == self._mark else store.watching.domains()
 
@@ -104,13 +104,29 @@ class Records:
         """
         return await self.run(lambda store: store.watching.counts())
 
-    async def count(self, host: str, *, passed: bool, now: datetime) -> None:
-        """Note that a look failed, or the first good one after that.
+    async def count(self, host: str, failures: int, since: datetime | None) -> None:
+        """Keep how often in a row a domain failed, and since when.
 
         Raises:
             StoreError: The database cannot be used.
         """
-        await self.run(lambda store: store.domains.count(host, passed=passed, now=now))
+        await self.run(lambda store: store.domains.count(host, failures, since))
+
+    async def looks(self) -> Mapping[str, Look]:
+        """Return the last look at every domain.
+
+        Raises:
+            StoreError: The database cannot be used.
+        """
+        return await self.run(lambda store: store.watching.looks())
+
+    async def networks(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the networks that CDNs publish, by the profile's id.
+
+        Raises:
+            StoreError: The database cannot be used.
+        """
+        return await self.run(lambda store: store.cdn_ranges.networks())
 
     async def follow(
         self, domain: Domain, scope: Scope, *, broken: bool, reasons: tuple[str, ...], now: datetime
@@ -119,13 +135,13 @@ class Records:
 
         Raises:
             StoreError: The database cannot be used.
-            DomainError: Its state is another by now.
+            DomainError: It is another by now.
         """
 
         def apply(store: Store) -> Domain:
             if scope is Scope.SSL:
                 step = Step(Action.DEGRADE if broken else Action.RECOVER, WHO, reasons)
-                return store.domains.apply(domain.host, step, now)
+                return store.domains.apply(domain.host, step, now, seen=domain)
             return store.domains.apply_dns(
                 domain.host,
                 target=domain.target,
@@ -137,26 +153,7 @@ class Records:
 
         return await self.run(apply)
 
-    async def alert(
-        self,
-        host: str,
-        kind: AlertKind,
-        severity: AlertSeverity,
-        detail: Mapping[str, Any],
-        now: datetime,
-        *,
-        once: str | None = None,
-    ) -> bool:
-        """Note an alert; return whether it is new.
-
-        Raises:
-            StoreError: The database cannot be used.
-        """
-        return await self.run(
-            lambda store: store.alerts.add(host, kind, severity, detail, now, once=once)
-        )
-
-    async def keep_report(self, domain: Domain, report: Report, now: datetime) -> None:
+    async def keep_report(self, domain: Domain, report: Report, at: datetime) -> None:
         """Keep the report of a whole look, if it says anything else than the one kept.
 
         Raises:
@@ -166,7 +163,7 @@ class Records:
         def keep(store: Store) -> None:
             kept = store.domains.get(domain.host).report
             if kept is None or _results(kept) != _results(as_stored(report)):
-                keep_report(store, domain, report, now)
+                keep_report(store, domain, report, at)
 
         await self.run(keep)
 

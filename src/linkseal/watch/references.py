@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from linkseal.config import Address, Config
+from linkseal.domains.observation import Observation
 from linkseal.prober import KeySigner, Part, ProbeRequest, probe
 
 _SECONDS: Final = 5.0
 _FRESH: Final = 1.0
 """Seconds for which an answer holds: a hundred looks that fail together ask once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What of the world can be reached from here.
+
+    Attributes:
+        connects: A connection was made, over whatever it is.
+        over_ipv6: One was made over IPv6.
+        resolves: The resolvers that the prober asks give an address for a name of ours.
+    """
+
+    connects: bool
+    over_ipv6: bool
+    resolves: bool
 
 
 class References:
@@ -22,41 +39,50 @@ class References:
 
     Attributes:
         certain: Whether they lie outside, as the operator says.
+        shared_host: The name that must always resolve.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
         self._config = config
         self._key = key
         self.certain = bool(config.watch.references)
+        self.shared_host = config.shared_host
         self._lock = asyncio.Lock()
         self._asked_at = -_FRESH
-        self._reached = True
+        self._reach = Reach(connects=True, over_ipv6=True, resolves=True)
 
     @property
     def names(self) -> str:
-        """What is asked, for people."""
-        return ", ".join(map(str, self._config.watch.references)) or self._config.shared_host
+        """What is connected to, for people."""
+        return ", ".join(map(str, self._config.watch.references)) or self.shared_host
 
-    async def reached(self) -> bool:
-        """Return whether any of them can be reached now."""
+    async def reach(self) -> Reach:
+        """Return what can be reached now."""
         clock = asyncio.get_running_loop().time
         async with self._lock:
             if clock() - self._asked_at >= _FRESH:
                 # As it was when it was asked: what failed while it was is judged by the next.
                 self._asked_at = clock()
-                self._reached = await self._ask()
-            return self._reached
+                self._reach = await self._ask()
+            return self._reach
 
-    async def _ask(self) -> bool:
-        found = self._config.watch.references
-        if not found:
-            return await self._shared()
+    async def _ask(self) -> Reach:
+        outside = self._config.watch.references
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_connects(each)) for each in found]
-        return any(task.result() for task in tasks)
+            parts = Part.ADDRESSES if outside else Part.ADDRESSES | Part.ECHO
+            shared = group.create_task(self._shared(parts))
+            tasks = {each: group.create_task(_connects(each)) for each in outside}
+        seen = shared.result()
+        reached = [each.host for each, task in tasks.items() if task.result()]
+        reached += [each.address for each in seen.exchanges if each.echo is not None]
+        return Reach(
+            connects=bool(reached),
+            over_ipv6=any(":" in each for each in reached),
+            resolves=any(each.values for each in seen.dns),
+        )
 
-    async def _shared(self) -> bool:
-        host = self._config.shared_host
+    async def _shared(self, parts: Part) -> Observation:
+        host = self.shared_host
         request = ProbeRequest(
             host=host,
             target=host,
@@ -64,10 +90,9 @@ class References:
             base_domain=self._config.base_domain,
             route="",
             signer=KeySigner(host, self._key),
-            parts=Part.ADDRESSES | Part.ECHO,
+            parts=parts,
         )
-        seen = await probe(request, self._config.prober, seconds=2 * _SECONDS)
-        return any(each.echo is not None for each in seen.exchanges)
+        return await probe(request, self._config.prober, seconds=2 * _SECONDS)
 
 
 async def _connects(address: Address) -> bool:
