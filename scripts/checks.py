@@ -7,11 +7,13 @@ from datetime import timedelta
 
 from linkseal.domains.checks import CHECKS, Check, Severity
 from linkseal.domains.checks.model import ROUTES, Message
+from linkseal.domains.profiles import PROFILES
 from linkseal.testing.broken import BROKEN, Broken
 from scripts.publishing import publish
 from scripts.reference import NOTE, REFERENCE
 
 PAGE = REFERENCE / "checks.md"
+_FRONTS = {name: profile.name for name, profile in PROFILES.items()} | {"proxy": "Your own proxy"}
 
 
 def page() -> str:
@@ -39,10 +41,11 @@ def page() -> str:
     lines += ["", "## Broken set-ups", ""]
     lines += [
         f"Each of these {len(BROKEN)} has one mistake, is built by the tests and probed over real",
-        "sockets: the one check named here says so, and no other fails. `…` differs by run.",
+        "sockets: the one check named here says so, no other fails, and the fix is the one that is",
+        "shown. It is told in the words of who is in front, where somebody is. `…` differs by run.",
         "",
-        "| mistake | check | result | message |",
-        "|---|---|---|---|",
+        "| mistake | check | result | message | fix |",
+        "|---|---|---|---|---|",
     ]
     lines += [_broken(each) for each in BROKEN]
     return "\n".join(lines) + "\n"
@@ -51,7 +54,8 @@ def page() -> str:
 def _broken(each: Broken) -> str:
     also = "".join(f"; {check} warns too: {why}" for check, why in each.also.items())
     result = ("warns" if each.warns else "fails") + also
-    return f"| {each.mistake} | {each.check} | {result} | {each.message} |"
+    front = f"{_FRONTS[each.front]}: " if each.front else ""
+    return f"| {each.mistake} | {each.check} | {result} | {each.message} | {front}{each.fix} |"
 
 
 def _severities(check: Check) -> str:

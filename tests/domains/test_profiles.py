@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from linkseal.domains.observation import Answer, Echo, Exchange, Hop, Observation
@@ -181,6 +182,15 @@ def test_a_proxy_is_what_forwards_and_is_no_known_cdn() -> None:
     assert found.reasons == (
         "requests reach us from 203.0.113.80, which is neither ours nor a known CDN's",
     )
+
+
+def test_an_address_beside_ours_that_leads_nowhere_is_nobody_in_front() -> None:
+    both = seen(dns=(answer(OURS), answer("2001:db8::9", kind="AAAA")), echo=echo(PROBE))
+    (through_ours,) = both.exchanges
+    ours = msgspec.structs.replace(through_ours, address=OURS)
+    stranger = msgspec.structs.replace(through_ours, address="2001:db8::9")
+    assert detect(msgspec.structs.replace(both, exchanges=(ours,))).profile is None
+    assert detect(msgspec.structs.replace(both, exchanges=(stranger,))).profile is PROFILES["proxy"]
 
 
 def test_straight_to_us_and_nothing_at_all_are_no_cdn() -> None:

@@ -17,7 +17,7 @@ from linkseal.config import Address, ProberConfig
 from linkseal.domains.checks import Report, Result, judge
 from linkseal.domains.fixes import fix
 from linkseal.domains.observation import Exchange, Observation
-from linkseal.domains.profiles import PROFILES
+from linkseal.domains.profiles import detect, worded_for
 from linkseal.edge.probe import Asked, Line, Probes
 from linkseal.prober import KeySigner, ProbeRequest, Progress, probe
 from linkseal.testing.broken import BROKEN
@@ -159,7 +159,8 @@ class Seen:
         return [each for each in self.observation.exchanges if each.purpose == purpose]
 
     def report(self) -> Report:
-        return judge(self.observation, roots=self.roots)
+        front = detect(self.observation).profile
+        return judge(self.observation, roots=self.roots, cdn=front)
 
     def verdicts(self) -> dict[str, str]:
         """Messages of what does not pass, by check."""
@@ -168,17 +169,25 @@ class Seen:
 
 
 def assert_told(seen: Seen, name: str) -> None:
-    """Assert that exactly the one check says the one mistake, and that there is a fix for it."""
+    """Assert that exactly the one check says the one mistake, and that its fix mends it.
+
+    The fix is the one that is shown: of who is seen in front, or the domain is enrolled with.
+    """
     (broken,) = (each for each in BROKEN if each.name == name)
     found = seen.verdicts()
     assert found.keys() == {broken.check, *broken.also}, found
     words = map(re.escape, broken.message.split("…"))
     assert re.fullmatch(".*".join(words), found[broken.check]), found
-    results = {each.check: each.result for each in seen.report().verdicts}
-    assert results[broken.check] is (Result.WARN if broken.warns else Result.FAIL)
-    assert {results[each] for each in broken.also} <= {Result.WARN}
-    for profile in (None, *PROFILES):
-        assert fix(broken.check, profile).endswith(".")
+    verdicts = {each.check: each for each in seen.report().verdicts}
+    told = verdicts[broken.check]
+    assert told.result is (Result.WARN if broken.warns else Result.FAIL)
+    assert {verdicts[each].result for each in broken.also} <= {Result.WARN}
+    look = seen.observation
+    front = worded_for(detect(look).profile, enrolled=broken.front, route=look.route)
+    assert (front.id if front else "") == broken.front
+    shown = fix(told.check, broken.front or None, told.shape)
+    assert shown == broken.fix
+    assert broken.remedy in shown, shown
 
 
 async def look(

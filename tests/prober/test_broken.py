@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +19,28 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from linkseal.certificates.schedule import LIMITS, Wait
+from linkseal.config import Config
 from linkseal.domains.echo import REDIRECT
+from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.probe import Asked, Probes
+from linkseal.store import CertificateRoute, Challenge, NameKind, NewCertificate, Store
 from linkseal.testing.dns_server import Fault
-from prober.lab import BASE, CUSTOMER, HOST, TARGET, Origin, assert_told, look, request, server_tls
+from linkseal.watch.looking import make_request
+from prober.lab import (
+    BASE,
+    CUSTOMER,
+    HOST,
+    KEY,
+    OWNERSHIP,
+    TARGET,
+    Origin,
+    assert_told,
+    look,
+    request,
+    server_tls,
+)
 
 AUTHORITY = trustme.CA()
 CNAME, OWNED = CUSTOMER
@@ -142,6 +161,19 @@ def to_https(asked: Asked, _ours: bytes) -> bytes:
     return answer_of("301 Moved", f"Location: https://{HOST}{asked.target.decode()}")
 
 
+def cloudflares(_asked: Asked, ours: bytes) -> bytes:
+    return ours.replace(b"\r\n", b"\r\nServer: cloudflare\r\n", 1)
+
+
+def hsts_parent() -> SetUp:
+    policy = answer_of("200 OK", "Strict-Transport-Security: max-age=31536000; includeSubDomains")
+    return {
+        "certificate": AUTHORITY.issue_cert(HOST, "acme.example"),
+        "customer": [*CUSTOMER, "@ A 127.0.0.1"],
+        "asking": request(route=""),
+    } | answering(lambda asked: asked.host == "acme.example", policy)
+
+
 async def late(_asked: Asked, ours: bytes) -> bytes:
     await asyncio.sleep(0.55)
     return ours
@@ -158,6 +190,38 @@ def not_there(asked: Asked, ours: bytes) -> bytes:
 def home(asked: Asked, ours: bytes) -> bytes:
     led = answer_of("301 Moved", "Location: https://www.acme.example/")
     return led if asked.path.startswith(CHALLENGE_PATH) else ours
+
+
+def held(**order: Any) -> SetUp:
+    """Ask as a service does that has a certificate for the name, and how its last order went."""
+    certificate = AUTHORITY.issue_cert(HOST)
+    chain = b"".join(each.bytes() for each in certificate.cert_chain_pems)
+    leaf = x509.load_pem_x509_certificate(chain)
+    new = NewCertificate(
+        "p256", chain.decode(), b"", "", "uploaded", False, leaf.not_valid_before_utc,
+        leaf.not_valid_after_utc,
+    )  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(f"sqlite:///{folder}/linkseal.db") as store,
+    ):
+        store.customers.add("acme")
+        names: SetUp = {"target": TARGET, "ownership": OWNERSHIP, "delegation": f"k7.acme.{BASE}"}
+        store.domains.claim(HOST, customer_id=1, who="ann", now=NOW, **names)
+        store.domains.apply_dns(HOST, target=TARGET, passed=True, who="ann", now=NOW)
+        store.domains.apply(HOST, Step(Action.REQUEST_SSL, "ann", route=Route.ACME), NOW)
+        store.certificates.add_name(
+            HOST,
+            kind=NameKind.BRANDED,
+            route=CertificateRoute.ACME,
+            challenge=Challenge.HTTP_01,
+            now=NOW,
+        )
+        store.certificates.put(HOST, [new], NOW, "issued")
+        assert store.certificates.settle(HOST, "", NOW, "", {}, **order)
+        config = Config(base_domain=BASE, data_dir=Path(folder))
+        asking = make_request(config, store, store.domains.get(HOST), KEY)
+    return {"certificate": certificate, "asking": asking}
 
 
 def need_v6() -> None:
@@ -242,6 +306,7 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "http-home": lambda: {
         "plain": Origin(lambda *_: answer_of("301 Moved", "Location: https://www.acme.example/"))
     },
+    "hsts-parent": hsts_parent,
     "another-server": lambda: {"origin": Origin(probes=Probes(0, b"x" * 32)), "plain": Origin()},
     "host-rewritten": lambda: field(b"host", TARGET.encode()),
     "query-dropped": lambda: arriving(
@@ -310,6 +375,15 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "challenge-path-taken": lambda: ACME | {"plain": Origin(not_there)},
     "challenge-path-home": lambda: ACME | {"plain": Origin(home)},
     "challenge-port-closed": lambda: ACME | {"http_port": 1},
+    "second-proxy": lambda: {
+        "origin": Origin(cloudflares),
+        "plain": Origin(to_https),
+        "asking": request(route="cdn"),
+    },
+    "order-waits": lambda: held(waiting=str(Wait(NOW + timedelta(days=1), LIMITS[1]))),
+    "renewal-fails": lambda: held(
+        problem={"detail": "CAA record for acme.example prevents issuance"}
+    ),
     "cdn-loop": lambda: arriving(
         lambda asked: replace(
             asked, headers=[*asked.headers, (b"CDN-Loop", b"cloudflare, cloudflare")]

@@ -305,9 +305,9 @@ def test_a_challenge_path_answered_by_another(said: dict[str, Any], message: str
 
 def test_an_order_that_waits() -> None:
     none_yet = (SKIPPED, "no certificate of ours is there yet")
-    assert acme("ACM-02", waiting="the CA's limit until 14:00") == (
+    assert acme("ACM-02", waiting="waiting until 14:00: the CA's limit") == (
         WARN,
-        "Waiting for the CA's limit until 14:00.",
+        "The next order is waiting until 14:00: the CA's limit.",
     )
     assert acme("ACM-02", certificate_state="valid") == (PASS, "Order budget: nothing to wait for")
     assert acme("ACM-02") == none_yet

@@ -178,7 +178,7 @@ def _closed(seen: Observation) -> list[Tried]:
     severity=only_on("acme", severity=Severity.WARNS),
     every=None,
     why="Certificate authorities limit how many orders they take; an order may have to wait.",
-    messages={"waiting": "Waiting for {waiting}."},
+    messages={"waiting": "The next order is {waiting}."},
 )
 def budget(view: View) -> Finding:
     """Nothing keeps the next order waiting."""

@@ -100,11 +100,21 @@ def _no_cdn(seen: Observation) -> Detected:
         return Detected(
             PROXY, (f"requests reach us from {echo.peer}, which is neither ours nor a known CDN's",)
         )
-    if echo is not None and strangers and seen.own_addresses:
+    # An address that leads nowhere, beside one of ours, is nobody in front.
+    through = next((each for each in strangers if _reaches_us(each, seen)), "")
+    if through and seen.own_addresses:
         return Detected(
-            PROXY, (f"{seen.host} resolves to {strangers[0]}, not ours, and requests reach us",)
+            PROXY, (f"{seen.host} resolves to {through}, not ours, and requests reach us",)
         )
     return Detected(None, ("nothing that was seen is the mark of a CDN",))
+
+
+def _reaches_us(address: str, seen: Observation) -> bool:
+    """Whether a request to an address was answered by our edge."""
+    return any(
+        each.address == address and each.echo is not None and not each.forged
+        for each in seen.exchanges
+    )
 
 
 def _led_to(seen: Observation) -> list[str]:
