@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from linkseal.cdn.daily import DailyRefresh
 from linkseal.config import Config
+from linkseal.domains.lifecycle import Action, Step
 from linkseal.store import Store
 from support.publishing import Published
 
@@ -62,6 +63,21 @@ def test_what_failed_is_tried_again_in_an_hour_and_the_last_copy_stays(
     (bunny,) = daily.look(tomorrow + 2 * HOUR)
     assert bunny.error is None
     assert daily.look(tomorrow + 3 * HOUR) == []
+
+
+def test_what_only_released_domains_were_enrolled_with_is_not_in_use(
+    config: Config, store: Store, published: Published
+) -> None:
+    enrol(store, "bunny", "google", "")
+    begin = store.certificates.revision()
+    for number, told in ((0, 1), (2, 1)):
+        store.domains.apply(f"links{number}.acme.example", Step(Action.RELEASE, "test"), BEGAN)
+        # The edge has to hear of it only where it believed somebody.
+        assert store.certificates.revision() == begin + told
+    assert store.cdn_ranges.enrolled() == {"google"}
+    daily = DailyRefresh(config, store, began=BEGAN, jitter=0.0)
+    assert [each.cdn for each in daily.look(BEGAN)] == ["google"]
+    assert published.asked == []
 
 
 def test_it_can_be_switched_off(config: Config, store: Store, published: Published) -> None:

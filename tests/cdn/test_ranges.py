@@ -88,6 +88,25 @@ def test_less_than_half_of_what_was_known_is_not_taken_without_force(
     assert set(forced.networks) == ALL["fastly"]
 
 
+def test_a_copy_of_before_the_day_of_the_shipped_ones_holds_no_more(
+    config: Config, store: Store, published: Published
+) -> None:
+    shipped, day = PROFILES["google"].networks, PROFILES["google"].snapshot.of
+    assert day is not None
+    made = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    store.cdn_ranges.put("google", ["34.96.0.0/20"], NAME, made - timedelta(seconds=1))
+    store.cdn_ranges.put("bunny", ["89.187.188.227/32"], "there", made - timedelta(days=99))
+    assert store.cdn_ranges.networks() == {"bunny": ("89.187.188.227/32",)}
+    assert store.cdn_ranges.all().keys() == {"bunny"}
+    begin = store.certificates.revision()
+    # What is fetched is as shipped, so the edge has it already.
+    (google,) = refresh(config, store, ["google"], now=made)
+    assert (google.added, google.removed, store.certificates.revision()) == (0, 0, begin)
+    assert store.cdn_ranges.networks()["google"] == shipped
+    store.cdn_ranges.put("google", ["34.96.0.0/20"], NAME, made)
+    assert store.cdn_ranges.networks()["google"] == ("34.96.0.0/20",)
+
+
 def test_one_that_fails_is_named_and_keeps_its_last_copy_and_the_others_are_taken(
     config: Config, store: Store, published: Published
 ) -> None:

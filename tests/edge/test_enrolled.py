@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from linkseal.domains.base import DomainState
 from linkseal.domains.profiles import PROFILES
 from linkseal.edge.client import client_address
 from linkseal.edge.enrolled import client_rules
@@ -17,6 +18,7 @@ class Domain:
     target: str
     cdn: str
     own_networks: tuple[str, ...] = ()
+    state: DomainState = DomainState.CLAIMED
 
 
 def test_cloudflare_is_believed_for_its_domain_and_target_and_nobody_else_is() -> None:
@@ -83,3 +85,13 @@ def test_domains_that_are_enrolled_alike_share_one_rule() -> None:
     assert rules["0.example"] is rules["1.example"] is rules["t-1"]
     assert rules["2.example"] is rules["3.example"]
     assert rules["1.example"] is not rules["2.example"]
+
+
+def test_nobody_is_believed_for_a_domain_that_was_released() -> None:
+    released = DomainState.RELEASED
+    domains = [
+        Domain("a.example", "t-1", "cloudflare"),
+        Domain("b.example", "t-2", "cloudflare", state=released),
+        Domain("c.example", "t-3", "proxy", ("203.0.113.7/32",), released),
+    ]
+    assert client_rules(domains).keys() == {"a.example", "t-1"}

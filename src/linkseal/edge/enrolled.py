@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from linkseal.domains.base import DomainState
 from linkseal.domains.profiles import PROFILES, networks
 from linkseal.edge.client import ClientKind, ClientRule
 
@@ -21,6 +22,10 @@ class Enrolled(Protocol):
         """Its target: what its CDN may also call it by."""
 
     @property
+    def state(self) -> DomainState:
+        """Where its life has come to."""
+
+    @property
     def cdn(self) -> str:
         """Id of the profile; empty for none."""
 
@@ -35,13 +40,13 @@ def client_rules(
     """Return the rule of every host whose CDN can be believed: networks and field known.
 
     Args:
-        domains: All of them.
+        domains: All of them; for one that was released nobody is believed any more.
         current: Networks fetched later than those shipped, by the profile's id.
     """
     rules: dict[str, ClientRule] = {}
     made: dict[tuple[str, tuple[str, ...]], ClientRule | None] = {}
     for domain in domains:
-        if not domain.cdn:
+        if not domain.cdn or domain.state is DomainState.RELEASED:
             continue
         key = domain.cdn, tuple(domain.own_networks)
         if key not in made:

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from linkseal.domains.profiles import PROFILES
+from linkseal.domains.base import DomainState
+from linkseal.domains.profiles import PROFILES, holds
 from linkseal.store.certificates import bump
 from linkseal.store.database import Database
 from linkseal.store.schema import cdn_ranges, domains
@@ -34,24 +35,25 @@ class FetchedRanges:
 
 
 class CDNRanges:
-    """Queries about CDNs' networks. Where there is no copy, the shipped ones hold."""
+    """Queries about CDNs' networks. Where there is no later copy, the shipped ones hold."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self) -> dict[str, FetchedRanges]:
-        """Return every copy, by the profile's id."""
+        """Return the copies that hold, by the profile's id: not those older than the shipped."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(cdn_ranges).order_by(cdn_ranges.c.cdn))
-            return {row.cdn: _ranges_of(row) for row in rows}
+            return {row.cdn: each for row in rows if (each := _ranges_of(row)) is not None}
 
     def networks(self) -> dict[str, tuple[str, ...]]:
-        """Return the networks of every copy, by the profile's id."""
+        """Return the networks of the copies that hold, by the profile's id."""
         return {cdn: each.networks for cdn, each in self.all().items()}
 
     def enrolled(self) -> set[str]:
-        """Return the ids of the profiles that domains are enrolled with."""
-        query = sa.select(domains.c.cdn).distinct().where(domains.c.cdn != "")
+        """Return the ids of the profiles that domains are enrolled with, but for released ones."""
+        left = domains.c.state == DomainState.RELEASED.value
+        query = sa.select(domains.c.cdn).distinct().where(domains.c.cdn != "", ~left)
         with self._database.reading() as connection:
             return set(connection.scalars(query))
 
@@ -69,11 +71,16 @@ class CDNRanges:
                 connection.execute(cdn_ranges.insert().values(cdn=cdn, **values))
             else:
                 connection.execute(cdn_ranges.update().where(here).values(values))
-            changed = set(networks) != set(PROFILES[cdn].networks if row is None else row.networks)
+            last = None if row is None else _ranges_of(row)
+            changed = set(networks) != set((last or PROFILES[cdn]).networks)
             if changed:
                 bump(connection)
             return changed
 
 
-def _ranges_of(row: Any) -> FetchedRanges:
-    return FetchedRanges(row.cdn, tuple(row.networks), row.source, from_ms(row.fetched_at_ms))
+def _ranges_of(row: Any) -> FetchedRanges | None:
+    """Return a copy; ``None`` if it does not hold."""
+    at = from_ms(row.fetched_at_ms)
+    if row.cdn not in PROFILES or not holds(PROFILES[row.cdn], at):
+        return None
+    return FetchedRanges(row.cdn, tuple(row.networks), row.source, at)

@@ -175,6 +175,8 @@ class Domains:
                     changes |= UNSEEN
             case Action.RELEASE:
                 changes |= {"is_default": False, "dns_valid": False}
+                if row.cdn:
+                    bump(connection)  # The edge believes it no more about clients' addresses.
             case Action.DEGRADE | Action.REJECT:
                 pass
             case Action.RECOVER:

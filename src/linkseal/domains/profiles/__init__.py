@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from linkseal.domains.profiles.believable import own_networks, published_networks
 from linkseal.domains.profiles.detect import Detected, detect, worded_for
-from linkseal.domains.profiles.model import Mark, Profile, Snapshot, networks, with_networks
+from linkseal.domains.profiles.model import Mark, Profile, Snapshot, holds, networks, with_networks
 from linkseal.domains.profiles.published import PUBLISHING, read_published, refresh_due
 from linkseal.domains.profiles.table import PROFILES
 
@@ -16,6 +16,7 @@ __all__ = [
     "Profile",
     "Snapshot",
     "detect",
+    "holds",
     "networks",
     "own_networks",
     "published_networks",

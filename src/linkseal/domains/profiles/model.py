@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,16 @@ class Profile:
     def networks(self) -> tuple[str, ...]:
         """Where it connects from, as shipped."""
         return self.snapshot.networks
+
+
+def holds(profile: Profile, fetched: datetime) -> bool:
+    """Whether networks that were fetched then hold in place of the shipped: the later do.
+
+    Args:
+        profile: Whose they are.
+        fetched: When, aware.
+    """
+    return profile.snapshot.of is None or fetched.astimezone(UTC).date() >= profile.snapshot.of
 
 
 def with_networks(
