@@ -90,6 +90,25 @@ def test_where_none_is_set_there_is_none(edge: Edge) -> None:
         assert (reply.status, reply.headers["cache-control"][:7]) == (404, "private")
 
 
+@pytest.mark.parametrize("first", ["robots", "click"])
+def test_who_asks_again_and_again_without_reading_is_answered_so_much_and_no_more(
+    serving: Edge, first: str
+) -> None:
+    path = serving.token_path() if first == "click" else "/robots.txt"
+    one = request(PATHS[1], HOST)
+    connection = serving.connect()
+    connection.sendall(request(path, HOST) + one * (48 * 1024 // len(one)))
+    assert read_reply(connection).status == (302 if first == "click" else 200)
+    taken = 0
+    while (reply := read_reply(connection)).status:
+        assert reply.body == CONTENT[ANDROID]
+        taken += len(reply.body)
+    # Closed after a whole answer, when the kernel took what it takes.
+    assert reply.body == b""
+    assert 0 < taken < 16 * 1024 * 1024
+    assert serving.get(serving.token_path(), HOST).status == 302
+
+
 def test_a_link_that_apps_may_open_is_a_click_like_any(serving: Edge) -> None:
     path = "/uni" + serving.token_path(link=5)
     assert serving.get(path + "?utm=1", HOST).headers["location"] == "https://a.example/5"

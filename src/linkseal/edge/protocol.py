@@ -2,8 +2,7 @@
 
 Requests never have a body that is read here: one that announces a body is refused, but for a
 probe's, and its connection closed: what follows cannot be mistaken for a request (RFC 9112 §11.2).
-A click's or open's answer waits in the connection's queue until its hit is on disk;
-answers that need no record wait only behind those.
+A click's or open's answer waits in a queue until its hit is on disk; others only behind those.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_WAITING: Final = 64
 """Answers that may wait on one connection before no more is read from it."""
+MOST_BEHIND: Final = 256 * 1024
+"""Bytes that may wait behind a hit before no more is answered: one read can ask for many."""
 USER_AGENT_LENGTH: Final = 512
 LINGER: Final = 2.0
 """Seconds what a refused client still sends is read and thrown away."""
@@ -209,7 +210,9 @@ class EdgeProtocol(asyncio.Protocol):
         elif hosts != 1 and (hosts or version == "1.1"):
             self._refuse(400)
         else:
-            if not keep or state.draining or (has_connection and parser.should_upgrade()):
+            # A client that does not read is answered once more: it can ask a lot in one read.
+            last = state.draining or self._write_paused
+            if not keep or last or (has_connection and parser.should_upgrade()):
                 end = CLOSE
             else:
                 end = KEEP if version == "1.1" else KEEP_1_0
@@ -247,9 +250,7 @@ class EdgeProtocol(asyncio.Protocol):
             state.counts.wrong_customer += 1
             self._put(state.answers.page(404, end, head=head), end)
             return
-        address = self._address
-        if rule is not None:
-            address = client_address(address, headers, rule)
+        address = self._address if rule is None else client_address(self._address, headers, rule)
         self._answer_hit(sealed, name, address, agent, end, head=head)
 
     def _answer_hit(
@@ -326,10 +327,11 @@ class EdgeProtocol(asyncio.Protocol):
         """Send an answer that needs no record, or queue it behind those that do."""
         if end == CLOSE:
             self._closing = True
-        if self._answers:
-            self._answers.append(_Ready(answer))
-            if len(self._answers) >= MOST_WAITING:
+        if answers := self._answers:
+            answers.append(_Ready(answer))
+            if len(answers) >= MOST_WAITING:
                 self._pause()
+            self._closing = self._closing or sum(map(len, answers)) > MOST_BEHIND
             return
         self._transport.write(answer)
         if self._closing:
@@ -339,8 +341,7 @@ class EdgeProtocol(asyncio.Protocol):
         """Answer with a refusal and close: what the client says next is not to be believed."""
         if self._closing:
             return
-        refused = self._state.counts.refused
-        refused[status] = refused.get(status, 0) + 1
+        self._state.counts.refused[status] += 1
         self._refused = True
         self._put(self._state.answers.page(status, CLOSE), CLOSE)
 
@@ -352,8 +353,8 @@ class EdgeProtocol(asyncio.Protocol):
     def _finish(self) -> None:
         """Close; after a refusal first let the client read it.
 
-        A client that still sends would be reset by a close, and lose the answer before it
-        read it (RFC 9112 §9.6). TLS has its own farewell.
+        A client that still sends would be reset by a close, and lose the answer (RFC 9112 §9.6).
+        TLS has its own farewell.
         """
         if self._refused and self._transport.can_write_eof():
             self._refused = False
