@@ -177,6 +177,20 @@ def test_a_zone_that_is_not_there_or_not_active_is_told(
     assert code(account) == "cloudflare-zone-inactive"
 
 
+def test_a_zone_below_that_is_not_active_hides_none_above(
+    api: CloudflareAPI, account: Account
+) -> None:
+    below = api.zone(HOST, status="pending")
+    assert code(account) == "cloudflare-zone-inactive"
+    above = api.zone("acme.example", status="moved")
+    with pytest.raises(DomainError, match=f"the zone {HOST} "):
+        account.look(HOST)
+    above.status = "active"
+    assert account.look(HOST).zone.id == above.id
+    below.status = "active"
+    assert account.look(HOST).zone.id == below.id
+
+
 def test_the_zones_settings_are_read_if_the_token_may(
     api: CloudflareAPI, zone: ZoneState, account: Account
 ) -> None:

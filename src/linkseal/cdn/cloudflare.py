@@ -174,13 +174,17 @@ class Account:
         return [zone] if zone is not None and f".{host}".endswith(f".{zone.name}") else []
 
     def _longest(self, host: str) -> list[Any]:
+        """Return the zones of the longest name, of those that are active if there are any."""
         labels = host.split(".")
+        inactive: list[Any] = []
         for start in range(len(labels) - 1):
             listed = self._client.zones.list(name=".".join(labels[start:]))
             found = list(islice(listed, _MOST_LISTED))
-            if found:
+            if any(each.status == "active" for each in found):
                 return found
-        return []
+            # As long as it is pending, the zone above answers for its names.
+            inactive = inactive or found
+        return inactive
 
     def _ruleset(self, zone_id: str, phase: Phase) -> dict[str, Any] | None:
         try:
