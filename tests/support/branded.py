@@ -21,7 +21,7 @@ from linkseal.config import Address
 from linkseal.demo.recipient import read_message
 from linkseal.errors import ServiceError
 from linkseal.testing.knot import Knot, find_knotd
-from linkseal.testing.lab import Site
+from linkseal.testing.lab import Site, prober_section
 from linkseal.testing.mailbox import Mailbox
 from linkseal.testing.programs import end, find_program, free_port
 from linkseal.testing.service import ServiceProcess, linkseal
@@ -30,6 +30,8 @@ from support.lab import ACME
 HOST = "links.acme.example"
 BASE = "ct.example"
 ZONE = ["ct 60 IN A 127.0.0.1", "*.ct 60 IN A 127.0.0.1"]
+VISITOR = "127.0.0.9"
+"""A recipient's address."""
 IN_FRONT = "links.acme 60 IN A 127.0.0.1"
 """The customer's CDN or proxy: the name leads to it, not to its target."""
 CONFIG = """\
@@ -46,15 +48,6 @@ listen = "127.0.0.1:0"
 next_hop = "{next_hop}"
 [log]
 format = "json"
-[prober]
-resolvers = ["{dns}"]
-public_resolvers = ["{dns}"]
-authority_port = {dns_port}
-http_port = {http_port}
-https_port = {https_port}
-allow_private_addresses = true
-extra_roots = ["root.pem"]
-timeout = 5.0
 """
 
 
@@ -96,12 +89,14 @@ class Customer:
         """Write the configuration: with the directory of a CA to ask, if one is given."""
         text = CONFIG.format(
             next_hop=self.mailbox.address,
-            dns=f"{self.knot.host}:{self.knot.port or 53}",
-            dns_port=self.knot.port or 53,
-            http_port=self.ports["http"],
-            https_port=self.ports["https"],
             edge_http=self.ports["http"] if self.straight else 0,
             edge_https=self.ports["https"] if self.straight else 0,
+        )
+        text += prober_section(
+            Address(self.knot.host, self.knot.port or 53),
+            http_port=self.ports["http"],
+            https_port=self.ports["https"],
+            roots=["root.pem"],
         )
         if issuer:
             acme = {"host": self.knot.host, "port": self.knot.port, "key": self.knot.key}
@@ -204,15 +199,21 @@ class Customer:
         address = ("127.0.0.1", port or self.ports["https"])
         return socket.create_connection(address, 5, (source, 0))
 
-    def click(self, link: str, *, source: str = "127.0.0.1") -> None:
-        """Click as a browser would: verified TLS to whoever holds the branded name."""
+    def click(self, link: str, *fields: str, source: str = "127.0.0.1") -> None:
+        """Click as a browser would: verified TLS to whoever holds the branded name.
+
+        Args:
+            link: As it was sent.
+            fields: More header fields of the request.
+            source: The recipient's address.
+        """
         assert link.startswith(f"https://{HOST}/c/")
         path = link.removeprefix(f"https://{HOST}")
         with (
             self.connect(source) as plain,
             self.trusted.wrap_socket(plain, server_hostname=HOST) as tls,
         ):
-            assert_leads_on(ask(tls, path))
+            assert_leads_on(ask(tls, path, *fields))
 
     async def events(self, count: int) -> list[Any]:
         """Return what is recorded, newest first, once there is that much."""
@@ -224,10 +225,15 @@ class Customer:
         return list(events)
 
     async def send_and_click(self) -> None:
-        """Send, click and see it recorded: the whole way of a link over https."""
-        self.click(await self.send())
+        """Send, click straight to us and see it recorded: the whole way of a link over https.
+
+        The recipient's address is where the connection comes from, whatever the request says.
+        """
+        forged = (f"{name}: 192.0.2.66" for name in ("X-Forwarded-For", "CF-Connecting-IP"))
+        self.click(await self.send(), *forged, source=VISITOR)
         (event,) = await self.events(1)
         assert (event["host"], event["event"], event["secure"]) == (HOST, "click", True)
+        assert event["address"] == VISITOR
 
 
 def ask(tls: ssl.SSLSocket, path: str, *fields: str) -> bytes:

@@ -16,7 +16,7 @@ from linkseal.domains.profiles import detect
 from linkseal.errors import ServiceError
 from linkseal.prober import KeySigner, ProbeRequest, probe, trusted_roots
 from linkseal.testing.dns_server import running_dns
-from linkseal.testing.lab import Site, WebPKI
+from linkseal.testing.lab import Site, WebPKI, prober_section
 from linkseal.testing.programs import free_port
 from linkseal.testing.service import ServiceProcess, linkseal
 from support.desk import HOST
@@ -33,15 +33,6 @@ ops = "127.0.0.1:0"
 enabled = false
 [log]
 format = "json"
-[prober]
-resolvers = ["{dns}"]
-public_resolvers = ["{dns}"]
-authority_port = {dns_port}
-http_port = {http_port}
-https_port = {https_port}
-allow_private_addresses = true
-extra_roots = ["web-root.pem"]
-timeout = 5.0
 """
 
 
@@ -104,8 +95,9 @@ def claimed(directory: Path) -> Iterator[Claimed]:
     web, service = WebPKI(directory), ServiceProcess(directory)
     zones = {"acme.example": ["links A 127.0.0.1"], BASE: ["@ A 127.0.0.1"]}
     with running_dns(zones) as dns:
-        place = f"{dns.host}:{dns.port}"
-        service.config_file.write_text(CONFIG.format(dns=place, dns_port=dns.port, **ports))
+        place = Address(dns.host, dns.port)
+        section = prober_section(place, **ports, roots=["web-root.pem"])
+        service.config_file.write_text(CONFIG + section)
         command = ("--config", str(service.config_file))
         linkseal(*command, "customer", "add", "acme", "--from-domain", "acme.example")
         add = linkseal(*command, "domain", "add", HOST, "--customer", "acme", "--zone")
@@ -130,7 +122,7 @@ def claimed(directory: Path) -> Iterator[Claimed]:
                     https=Address("127.0.0.1", ports["https_port"]),
                     edge_http=edge.http,
                     edge_https=edge.https,
-                    resolver=place,
+                    resolver=str(place),
                 ),
                 service,
             )

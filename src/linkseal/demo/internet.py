@@ -16,7 +16,7 @@ from linkseal.config import Address, Config
 from linkseal.testing.acme_directory import AcmeDirectory
 from linkseal.testing.acme_objects import Problem
 from linkseal.testing.dns_server import DNSServer, running_dns
-from linkseal.testing.lab import Site, WebPKI
+from linkseal.testing.lab import Site, WebPKI, prober_section
 from linkseal.testing.service import ServiceProcess
 
 EDGE: Final = "127.0.0.1"
@@ -25,7 +25,7 @@ FRONTS: Final = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 VISITOR: Final = "127.0.0.9"
 """The address of a recipient."""
 
-_CONFIG = """
+_ACME = """
 [acme]
 enabled = true
 resolvers = ["{dns}"]
@@ -34,16 +34,6 @@ allow_private_addresses = true
 
 [[acme.issuers]]
 directory = "{directory}"
-
-[prober]
-resolvers = ["{dns}"]
-public_resolvers = ["{dns}"]
-authority_port = {dns_port}
-http_port = {http_port}
-https_port = {https_port}
-allow_private_addresses = true
-extra_roots = ["{web_root}", "{ca_root}"]
-timeout = 5.0
 """
 
 
@@ -86,14 +76,12 @@ class Internet:
             https: Where it will listen with TLS.
         """
         self._ca.validate = lambda *asked: _validate(http, *asked)
-        return _CONFIG.format(
-            dns=f"{self.dns.host}:{self.dns.port}",
-            dns_port=self.dns.port,
+        dns = Address(self.dns.host, self.dns.port)
+        return _ACME.format(dns=dns, http_port=http.port, directory=self._ca.url) + prober_section(
+            dns,
             http_port=http.port,
             https_port=https.port,
-            directory=self._ca.url,
-            web_root=self.web.root_file,
-            ca_root=self._ca_root,
+            roots=(self.web.root_file, self._ca_root),
         )
 
     def trust(self, local_ca: Path) -> None:

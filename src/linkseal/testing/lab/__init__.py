@@ -16,6 +16,7 @@ from __future__ import annotations
 from linkseal.testing.lab.cloudflare import Mode, cloudflare
 from linkseal.testing.lab.cloudfront import cloudfront
 from linkseal.testing.lab.fastly import fastly
+from linkseal.testing.lab.looking import prober_section
 from linkseal.testing.lab.proxies import careless_nginx, own_proxy
 from linkseal.testing.lab.site import Site
 from linkseal.testing.lab.web import WebPKI
@@ -29,4 +30,5 @@ __all__ = [
     "cloudfront",
     "fastly",
     "own_proxy",
+    "prober_section",
 ]
