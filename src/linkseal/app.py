@@ -31,6 +31,7 @@ from linkseal.certificates.process import run_certificates
 from linkseal.config import Address, Config
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.enrolled import client_rules
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
 from linkseal.edge.tls import ListeningTLS, check_loads
 from linkseal.edge.worker import WorkerSetup, run_worker
@@ -84,6 +85,7 @@ class Service:
         self._sources: tuple[object, ...] = ()
         self._build_due = 0.0
         self._retry_in = FIRST_RETRY
+        self._shared = Shared()
         self._ticket_secret = b""
         self._ticket_secret_due = 0.0
 
@@ -341,6 +343,7 @@ class Service:
             journal_dir=config.journal_dir,
             snapshot_file=config.snapshot_file,
             vault=self._vault,
+            shared=self._shared,
         )
         return lambda stop_fd: run_worker(setup, stop_fd)
 

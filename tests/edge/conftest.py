@@ -14,6 +14,7 @@ import trustme
 import uvloop
 
 from linkseal.config import EdgeConfig, JournalConfig
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, serve
@@ -31,7 +32,9 @@ def make_edge(tmp_path: Path, authority: trustme.CA) -> Iterator[Callable[..., E
     stops: list[Callable[[], None]] = []
     edges: list[Edge] = []
 
-    def make(journal: JournalConfig | None = None, **limits: Any) -> Edge:
+    def make(
+        journal: JournalConfig | None = None, shared: Shared | None = None, **limits: Any
+    ) -> Edge:
         http, https = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         addresses = http.getsockname(), https.getsockname()
         files = files_in(tmp_path)
@@ -47,6 +50,7 @@ def make_edge(tmp_path: Path, authority: trustme.CA) -> Iterator[Callable[..., E
             journal_dir=tmp_path / "journal",
             snapshot_file=tmp_path / "edge.snapshot",
             vault=VAULT,
+            shared=shared or Shared(),
         )
         ready = threading.Event()
         told: dict[str, Any] = {}

@@ -99,10 +99,12 @@ def test_names_are_shown_a_wrong_certificate_until_it_is_over(edge: Edge) -> Non
     again = Client(edge, HOST, resumable, session)
     assert again.tls.session_reused is False
     assert again.ask().canary is True
+    assert again.ask().canary_refused == 0
     with pytest.raises(ssl.SSLCertVerificationError):
         edge.connect(tls=HOST)
     show(edge, {})
-    assert wait_for_wrong(edge, wrong=False).ask().canary is False
+    echo = wait_for_wrong(edge, wrong=False).ask()
+    assert (echo.canary, echo.canary_refused) == (False, 1)
     # Who took the wrong one must not go on with it.
     assert again.ask().canary is True
     assert is_closed(again.tls)

@@ -19,6 +19,7 @@ from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge import probe as room
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientKind, ClientRule
+from linkseal.edge.shared import FullError, Shared
 from linkseal.edge.snapshot import load_snapshot, save_snapshot
 from linkseal.seal.nonce import MAX_LIFE, make_nonce
 from support.edge import (
@@ -233,27 +234,46 @@ def test_answers_stay_in_their_order(edge: Edge) -> None:
     assert [read_reply(connection).status for _ in range(3)] == [302, 200, 302]
 
 
-def test_a_worker_remembers_so_many_nonces_and_forgets_those_that_expired() -> None:
-    probes = room.Probes(0, PROBE_KEY, most=1000)
+def answer(probes: room.Probes, text: str) -> room.Reply | None:
     line = room.Line(asyncio.BaseTransport(), "", "192.0.2.1")
+    return probes.reply(room.Asked("GET", b"", path(text), HOST, True, [], None, line))
 
-    def answered(text: str) -> bool:
-        target = path(text)
-        return probes.reply(room.Asked("GET", b"", target, HOST, True, [], None, line)) is not None
 
+def test_a_nonce_is_used_up_at_all_workers_of_a_service() -> None:
+    shared = Shared()
+    first, second = (room.Probes(slot, PROBE_KEY, shared) for slot in range(2))
+    text, twice = nonce(), nonce(uses=2)
+    assert answer(first, text)
+    assert not answer(second, text)
+    # A worker that starts anew knows it too.
+    assert not answer(room.Probes(0, PROBE_KEY, shared), text)
+    assert [bool(answer(each, twice)) for each in (first, second, first)] == [True, True, False]
+
+
+def test_so_many_nonces_are_remembered_and_those_that_expired_make_room() -> None:
+    probes = room.Probes(0, PROBE_KEY, Shared(most=40))
     ends = int(time.time()) + 5
     first, *more = [
         make_nonce(HOST, expires_at=ends, entropy=secrets.token_bytes(16), key=PROBE_KEY)
-        for _ in range(probes.most)
+        for _ in range(40)
     ]
-    assert answered(first)
-    assert all(answered(each) for each in more)
+    assert answer(probes, first)
+    assert all(answer(probes, each) for each in more)
     late = nonce()
-    assert not answered(late)
-    assert not answered(first)
+    with pytest.raises(FullError):
+        answer(probes, late)
+    assert not answer(probes, first)
     time.sleep(max(0.0, ends - time.time()) + 0.01)
-    assert answered(late)
-    assert not answered(first)
+    assert answer(probes, late)
+    assert not answer(probes, first)
+
+
+def test_who_cannot_be_remembered_is_told_to_come_again(make_edge: MakeEdge) -> None:
+    edge = make_edge(shared=Shared(most=2))
+    texts = [nonce() for _ in range(3)]
+    assert [edge.get(path(each), HOST).status for each in texts] == [200, 200, 503]
+    assert edge.get(path(texts[0]), HOST).status == 404
+    assert edge.get(edge.token_path(), HOST).status == 302
 
 
 def test_without_a_key_no_probe_is_answered() -> None:

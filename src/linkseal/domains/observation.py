@@ -95,6 +95,7 @@ class Echo(msgspec.Struct, frozen=True):
         client: The client's address as the edge worked it out.
         sent_body: SHA-256 of the body the edge sent, hexadecimal.
         canary: Whether who connected was shown a wrong certificate on purpose.
+        canary_refused: How many who were shown one refused it, at all workers since their start.
     """
 
     serial: int
@@ -112,6 +113,7 @@ class Echo(msgspec.Struct, frozen=True):
     client: str
     sent_body: str = ""
     canary: bool = False
+    canary_refused: int = 0
 
 
 class Exchange(msgspec.Struct, frozen=True):

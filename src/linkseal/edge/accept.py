@@ -137,6 +137,7 @@ class Acceptor:
                     ssl_outgoing_bio_size=TLS_BUFFER,
                 ),
                 connection,
+                wrong=wrong,
             )
             return
         # What the call above does, without its task, its checks and three turns of the loop:
@@ -163,7 +164,7 @@ class Acceptor:
             # The client is gone already, or nothing is left to serve it with; or else a fault.
             if not isinstance(error, (OSError, MemoryError)):
                 log.error("cannot open a connection", exc_info=error)
-        self._watch(opened, connection, transport)
+        self._watch(opened, connection, transport, wrong=wrong)
 
     async def _open_late(
         self, connection: socket.socket, tls: ListeningTLS, needed: int = 1
@@ -180,29 +181,41 @@ class Acceptor:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._handshake(connection, connection.recv(PEEK_BYTES, _PEEK), tls)
 
-    def _spawn(self, opening: Coroutine[Any, Any, Any], connection: socket.socket) -> None:
-        self._watch(self._loop.create_task(opening), connection)
+    def _spawn(
+        self, opening: Coroutine[Any, Any, Any], connection: socket.socket, *, wrong: bool = False
+    ) -> None:
+        self._watch(self._loop.create_task(opening), connection, wrong=wrong)
 
     def _watch(
         self,
         opening: asyncio.Future[Any],
         connection: socket.socket,
         transport: asyncio.Transport | None = None,
+        *,
+        wrong: bool = False,
     ) -> None:
         self._state.opening.add(opening)
-        opening.add_done_callback(functools.partial(self._opened, connection, transport))
+        opening.add_done_callback(
+            functools.partial(self._opened, connection, transport, wrong=wrong)
+        )
 
     def _opened(
         self,
         connection: socket.socket,
         transport: asyncio.Transport | None,
         opening: asyncio.Future[Any],
+        *,
+        wrong: bool,
     ) -> None:
         self._state.opening.discard(opening)
         if opening.cancelled() and transport is not None:
             # A task takes its transport along when it is cancelled, a bare future does not.
             transport.abort()
-        if opening.cancelled() or opening.exception() is not None:
+        error = None if opening.cancelled() else opening.exception()
+        if wrong and error is not None and not isinstance(error, TimeoutError):
+            # By an alert, or without a word: a client that was only slow did not.
+            self._state.shared.count_refused()
+        if opening.cancelled() or error is not None:
             self._failed(connection)
 
     def _failed(self, connection: socket.socket) -> None:

@@ -62,6 +62,7 @@ _PAGES: Final = {
         "Something went wrong",
         "That is our fault. Please try again in a minute.",
     ),
+    503: ("Service Unavailable", "Too busy", "Please try again in a minute."),
     505: ("HTTP Version Not Supported", "HTTP version not supported", "HTTP/1.1 is spoken here."),
 }
 

@@ -49,6 +49,7 @@ class Reporter:
             "wrong_customer": counts.wrong_customer,
             "challenge": counts.challenges,
             "probe": counts.probes,
+            "probe_refused": counts.probes_refused,
             "app_file": counts.app_files,
             "unknown_host": counts.unknown_hosts,
         }

@@ -11,6 +11,7 @@ from linkseal.edge.answers import CLOSE
 from linkseal.edge.app_files import answer_app_file
 from linkseal.edge.head import Fields, absolute, host_name
 from linkseal.edge.probe import Asked, Line
+from linkseal.edge.shared import FullError
 
 if TYPE_CHECKING:
     from linkseal.edge.state import EdgeState
@@ -72,7 +73,11 @@ def answer_other(
         wrong = canary.get(asked.host, 0) > time.time()
         end = CLOSE if wrong is not came_by.canary else end
     answers, head = state.answers, method == "HEAD"
-    reply = state.probes.reply(asked)
+    try:
+        reply = state.probes.reply(asked)
+    except FullError:
+        state.counts.probes_refused += 1
+        return Answer(answers.page(503, end, head=head), end)
     if reply is not None:
         state.counts.probes += 1
         end = CLOSE if reply.delay else end

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,14 +28,10 @@ from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientRule, client_address
 from linkseal.edge.head import Fields
+from linkseal.edge.shared import Shared
 from linkseal.errors import TokenError
 from linkseal.seal.nonce import Nonce, open_nonce
 
-MOST_USED: Final = 65_536
-"""Nonces a worker remembers until they expire; with so many in use it answers no new ones.
-
-The watch over 10,000 domains makes some 57,000 in the two minutes that one lives.
-"""
 SLOW: Final = 2.0
 """Seconds the variant ``slow`` takes."""
 LONGEST_VALUE: Final = 512
@@ -131,21 +128,24 @@ class Probes:
     Args:
         slot: The worker's number.
         key: The probe key; without one no probe is answered.
-        most: Nonces that are remembered.
+        shared: Remembers, for all workers, which nonces were used.
     """
 
     slot: int
     key: bytes
-    most: int = MOST_USED
+    shared: Shared = field(default_factory=Shared)
     _serial: int = 0
     _node: str = field(init=False)
-    _used: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._node = f"{self.slot}-{secrets.token_hex(4)}"
 
     def reply(self, asked: Asked) -> Reply | None:
-        """Answer a probe; ``None`` for whatever is none, or may not be asked."""
+        """Answer a probe; ``None`` for whatever is none, or may not be asked.
+
+        Raises:
+            FullError: No more nonces can be remembered now.
+        """
         if not self.key:
             return None
         if asked.path.startswith(PROBE_PATH):
@@ -182,15 +182,8 @@ class Probes:
 
     def _use(self, nonce: Nonce, now: float) -> bool:
         """Count a use of a nonce; return whether it was allowed."""
-        expires_at, uses = self._used.get(nonce.random, (nonce.expires_at, 0))
-        if uses >= nonce.uses:
-            return False
-        if not uses and len(self._used) >= self.most:
-            self._used = {random: use for random, use in self._used.items() if use[0] > now}
-            if len(self._used) >= self.most:
-                return False
-        self._used[nonce.random] = (expires_at, uses + 1)
-        return True
+        random = urlsafe_b64decode(nonce.random + "==")
+        return self.shared.use(random, expires_at=nonce.expires_at, uses=nonce.uses, now=now)
 
     def _echo(self, asked: Asked, sent: str) -> Echo:
         fields: dict[str, str] = {}
@@ -222,6 +215,7 @@ class Probes:
             client=client,
             sent_body=sent,
             canary=asked.came_by.canary,
+            canary_refused=self.shared.refused,
         )
 
 

@@ -15,6 +15,7 @@ from linkseal.edge.client import ClientRule
 from linkseal.edge.head import host_name
 from linkseal.edge.probe import Probes
 from linkseal.edge.recorder import Recorder
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Counts:
     wrong_customer: int = 0
     challenges: int = 0
     probes: int = 0
+    probes_refused: int = 0
     app_files: int = 0
     unknown_hosts: int = 0
     timeouts: int = 0
@@ -57,7 +59,8 @@ class EdgeState:
         keyring: The snapshot's.
         challenges: The snapshot's.
         app_files: The snapshot's.
-        probes: What remembers the nonces that were used.
+        shared: With the other workers.
+        probes: What answers those who have a nonce.
         answers: With the current date, renewed each second.
         connections: Every open one.
         opening: Those whose handshake is not done.
@@ -71,6 +74,7 @@ class EdgeState:
         recorder: Recorder,
         snapshot: Snapshot,
         slot: int = 0,
+        shared: Shared | None = None,
     ) -> None:
         self._loop = loop
         self.config = config
@@ -82,7 +86,8 @@ class EdgeState:
         self.connections: set[EdgeProtocol] = set()
         self.opening: set[asyncio.Future[Any]] = set()
         self.draining = False
-        self.probes = Probes(slot, snapshot.probe_key)
+        self.shared = shared or Shared()
+        self.probes = Probes(slot, snapshot.probe_key, self.shared)
         self.use(snapshot)
         self.tick()
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.accept import Acceptor
 from linkseal.edge.metrics import Reporter
 from linkseal.edge.recorder import Recorder
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import load_snapshot
 from linkseal.edge.state import EdgeState
 from linkseal.edge.tls import ListeningTLS
@@ -46,6 +47,7 @@ class WorkerSetup:
         journal_dir: Where segments go.
         snapshot_file: What to serve by.
         vault: Opens the snapshot.
+        shared: With the other workers: made once for them all, before the fork.
     """
 
     slot: int
@@ -57,6 +59,7 @@ class WorkerSetup:
     journal_dir: Path
     snapshot_file: Path
     vault: Vault
+    shared: Shared = field(default_factory=Shared)
 
 
 def run_worker(setup: WorkerSetup, stop_fd: int) -> None:
@@ -93,7 +96,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
     snapshot = load_snapshot(setup.snapshot_file, setup.vault)
     setup.tls.use(snapshot)
     recorder = Recorder(loop, setup.journal_dir, setup.slot, setup.journal)
-    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot)
+    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot, setup.shared)
     reporter = Reporter(state, recorder, setup.tls)
     acceptors = [
         Acceptor(loop, setup.http, state, None),

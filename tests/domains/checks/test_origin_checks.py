@@ -83,10 +83,21 @@ def test_a_wrong_certificate_shown_on_purpose() -> None:
     def canary(**other: Any) -> tuple[Exchange, ...]:
         return (exchange(purpose="canary", **other),)
 
-    assert found("ORG-03", exchanges=canary(status=526, seen=None)) == (
+    def end(refused: int) -> tuple[Exchange, ...]:
+        before = exchange(seen={"canary_refused": 7})
+        return before, exchange(purpose="canary-end", seen={"canary_refused": refused})
+
+    assert found("ORG-03", exchanges=(*canary(status=526, seen=None), *end(8))) == (
         PASS,
         "Strict: a wrong certificate is refused",
     )
+    # Our edge was away, or started anew: nobody is seen to verify.
+    for count in (7, 0):
+        restarted = (*canary(status=502, seen=None), *end(count))
+        assert found("ORG-03", exchanges=restarted) == (
+            SKIPPED,
+            "requests were refused, but our edge saw nobody refuse the certificate",
+        )
     refused = exchange(purpose="canary-end", status=526, seen=None)
     assert found("ORG-03", exchanges=(*canary(status=526, seen=None), refused)) == (
         SKIPPED,
