@@ -109,7 +109,7 @@ def test_their_rules_stay_as_they_are_and_where_they_are(
     last = api.rule(zone, CACHE, expression='http.host eq "www.acme.example"', enabled=False,
                     action="set_cache_settings", action_parameters={"cache": False})  # fmt: skip
     before = [dict(first), dict(last)]
-    assert applied(account)[1] is Doing.CHANGE
+    assert applied(account)[1] is Doing.REPLACE
     now = zone.rules(CACHE)
     assert [now[0], now[2]] == before
     assert (now[1]["id"], now[1]["ref"]) == (ours["id"], "linkseal_links_acme_example")

@@ -146,6 +146,22 @@ def test_a_rule_of_ours_that_is_disabled_is_enabled() -> None:
     assert change.rule == ZoneRule("i1", CACHE)
 
 
+def test_what_they_gave_a_rule_of_ours_to_match_is_shown_and_asked_about() -> None:
+    wider = f'(http.host in {{"{HOST}" "go.acme.example"}})'
+    ours = ZoneRule("i1", replace(CACHE, expression=wider), enabled=False)
+    change = planned(rules=(ours,))[1]
+    assert (change.doing, change.now, change.then) == (
+        Doing.REPLACE,
+        f"cache=false, for {wider}, disabled",
+        f"cache=false, for {CACHE.expression}",
+    )
+    assert change.rule == ZoneRule("i1", CACHE)
+    # As the dashboard writes it.
+    same = replace(CACHE, expression=CACHE.expression[1:-1], parameters={"cache": True})
+    change = planned(rules=(ZoneRule("i1", same),))[1]
+    assert (change.doing, change.now) == (Doing.CHANGE, "cache=true")
+
+
 def test_one_without_our_ref_is_known_by_its_description_and_keeps_its_ref() -> None:
     old = ZoneRule("i1", replace(CACHE, ref="i1", parameters={"cache": True}))
     change = planned(rules=(old,))[1]
@@ -173,6 +189,69 @@ def test_their_own_rule_is_left_to_do_it_if_it_does(
         assert change.now == "your rule 'Mine'"
     else:
         assert change.rule == ZoneRule("", CACHE)
+
+
+def their(wanted: Rule, expression: str, **parameters: object) -> ZoneRule:
+    rule = replace(wanted, ref="t", description="Mine", expression=expression)
+    return ZoneRule("t1", replace(rule, parameters=parameters))
+
+
+OURS = tuple(ZoneRule(f"i{number}", each) for number, each in enumerate(rules(HOST)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expression", "parameters", "told"),
+    [
+        (CACHE, "true", {"cache": True}, "sets cache=true"),
+        (CACHE, 'http.host ne "www.acme.example"', {"cache": True}, "sets cache=true"),
+        (CACHE, 'not http.host eq "www.acme.example"', {"cache": True}, "sets cache=true"),
+        (CACHE, f'http.host eq "{HOST.upper()}" and ssl', {"cache": True}, "sets cache=true"),
+        (CACHE, f'http.host in {{"a.acme.example" "{HOST}"}}', {"cache": True}, "cache=true"),
+        (CACHE, 'ssl or http.host eq "www.acme.example"', {"cache": True}, "sets cache=true"),
+        (CONFIG, "ssl", {"ssl": "flexible", "bic": False}, "sets ssl=flexible:"),
+        (CACHE, 'http.host eq "www.acme.example"', {"cache": True}, ""),
+        (CACHE, '(http.host eq "www.acme.example" and ssl)', {"cache": True}, ""),
+        (CACHE, 'ssl && http.host in {"www.acme.example" "acme.example"}', {"cache": True}, ""),
+        (CACHE, '(http.host eq "a.example") or (http.host eq "b.example")', {"cache": True}, ""),
+        (CACHE, 'http.host eq "a.example" xor ip.src.country eq "GB"', {"cache": True}, "cache"),
+        (CACHE, '(http.host eq "a.example") or (ssl)', {"cache": True}, "sets cache=true"),
+        (CACHE, '(http.host eq "a.example" or ssl) and ssl', {"cache": True}, "cache=true"),
+        (CACHE, "true", {"cache": False}, ""),
+        (CACHE, "true", {"edge_ttl": {"mode": "respect_origin"}}, ""),
+    ],
+)
+def test_a_later_rule_of_theirs_that_would_win_is_told(
+    wanted: Rule, expression: str, parameters: dict[str, object], told: str
+) -> None:
+    late = their(wanted, expression, **parameters)
+    assert notes(HOST, Found(ZONE, rules=(late, *OURS))) == ()
+    assert notes(HOST, Found(ZONE, rules=(*OURS, replace(late, enabled=False)))) == ()
+    # One of ours that is not there yet comes last.
+    assert notes(HOST, Found(ZONE, rules=(late,))) == ()
+    said = notes(HOST, Found(ZONE, rules=(*OURS, late)))
+    assert bool(said) == bool(told)
+    for note in said:
+        assert told in note
+        assert f"'Mine' ({expression}) comes later" in note
+
+
+def test_a_later_rule_wins_over_one_of_theirs_that_is_kept_as_well() -> None:
+    kept = their(CACHE, CACHE.expression, cache=False)
+    late = their(CACHE, "true", cache=True)
+    assert notes(HOST, Found(ZONE, rules=(kept, late, kept))) == ()
+    assert len(notes(HOST, Found(ZONE, rules=(kept, late)))) == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_redirect_of_theirs_that_may_take_links_elsewhere_is_told(first: bool) -> None:
+    to_www = {"from_value": {"target_url": {"value": "https://www.acme.example/"}}}
+    away, other = (
+        their(REDIRECT, expression, **to_www)
+        for expression in ("true", 'http.host eq "acme.example"')
+    )
+    theirs = (away, other, their(REDIRECT, REDIRECT.expression, **REDIRECT.parameters))
+    (said,) = notes(HOST, Found(ZONE, rules=(*theirs, *OURS) if first else (*OURS, *theirs)))
+    assert "redirect rule 'Mine' (true) may take links" in said
 
 
 def test_always_use_https_spares_the_redirect() -> None:

@@ -108,6 +108,38 @@ def test_a_name_that_leads_elsewhere_is_replaced_on_that_word_only(
     assert [each["content"] for each in zone.records if each["type"] == "CNAME"] == [target]
 
 
+def test_a_rule_of_ours_that_they_widened_is_replaced_on_that_word_only(
+    api: CloudflareAPI, zone: ZoneState, desk: Desk, target: str
+) -> None:
+    desk.said(*GUIDE, "--yes")
+    api.calls.clear()
+    (rule,) = zone.rules("http_request_cache_settings")
+    ours = rule["expression"]
+    rule["expression"] = wider = f'(http.host in {{"{HOST}" "go.acme.example"}})'
+    refused = desk.run(*GUIDE, "--yes")
+    assert refused.returncode == 1
+    said = " ".join(refused.stderr.split())
+    assert f"cache=false, for {wider} (cloudflare-rule-changed)" in said
+    assert "--replace" in said
+    assert writes(api) == []
+    assert desk.run(*GUIDE).returncode == 3
+    desk.said(*GUIDE, "--yes", "--replace")
+    (rule,) = zone.rules("http_request_cache_settings")
+    assert (writes(api), rule["expression"]) == (["PATCH"], ours)
+
+
+def test_it_is_not_called_well_where_a_rule_of_theirs_wins(
+    api: CloudflareAPI, zone: ZoneState, desk: Desk, target: str
+) -> None:
+    desk.said(*GUIDE, "--yes")
+    late = {"expression": "true", "action": "set_config", "action_parameters": {"ssl": "full"}}
+    api.rule(zone, "http_config_settings", description="all", **late)
+    said = " ".join(desk.said(*GUIDE).split())
+    assert "'all' (true) comes later and sets ssl=full" in said
+    assert "Nothing to do here, but see the note above." in said
+    assert "it is set up as the guide says" not in said
+
+
 def test_what_is_in_the_way_is_refused_with_the_fix(
     api: CloudflareAPI, zone: ZoneState, desk: Desk, target: str
 ) -> None:

@@ -31,7 +31,7 @@ class Confirmed:
 
     Attributes:
         yes: Do it without asking.
-        replace: Also change a record that leads elsewhere.
+        replace: Also change a record that leads elsewhere, or what a rule of ours is for.
         token_file: Holds the token; None takes it from the environment, or asks.
         zone_id: Which zone; empty to find it.
         json: Print JSON and ask nothing.
@@ -128,7 +128,8 @@ class _Telling:
             self._document(complete=True)
             return
         if not self._done:
-            out.print("Nothing to do: it is set up as the guide says.", markup=False)
+            so = ", but see the note above" if self._notes else ": it is set up as the guide says"
+            out.print(f"Nothing to do{' here' if self._notes else ''}{so}.", markup=False)
         out.print("\nBy hand, as they are settings of the whole zone:", markup=False)
         for step in self._by_hand:
             for line in step.lines:
@@ -170,6 +171,13 @@ def _confirm(waiting: Sequence[Change], said: Confirmed, telling: _Telling) -> N
     elsewhere = [each for each in waiting if each.doing is Doing.REPLACE and not said.replace]
     if said.yes and elsewhere and not asks:
         telling.not_confirmed()
+        if elsewhere[0].rule is not None:
+            raise DomainError(
+                f"{elsewhere[0].what} was given other requests: {elsewhere[0].now}",
+                code="cloudflare-rule-changed",
+                hint="make rules of your own there for other names, and add --replace, which "
+                "gives this one back to the name alone",
+            )
         raise DomainError(
             f"{elsewhere[0].what} leads elsewhere now: {elsewhere[0].now}",
             code="cloudflare-record-elsewhere",

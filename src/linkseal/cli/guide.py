@@ -36,7 +36,11 @@ def show_guide(
     yes: Annotated[bool, typer.Option("--yes", help="With --apply: do not ask.")] = False,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="With --apply: also change a CNAME that leads elsewhere."),
+        typer.Option(
+            "--replace",
+            help="With --apply: also change a CNAME that leads elsewhere, and a rule of ours "
+            "that was given other requests.",
+        ),
     ] = False,
     token_file: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ end of its list, or changed where it stands; what they have that does the same i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -18,6 +18,10 @@ from linkseal.errors import DomainError
 
 _BESIDE_NO_CNAME: Final = ("A", "AAAA", "NS")
 """What Cloudflare lets no CNAME stand beside."""
+
+_MOST_SHOWN: Final = 120
+"""Characters of an expression in a note."""
+_OF_HOSTS: Final = re.compile(r'http\.host (?:eq "[^"]*"|in \{(?:\s*"[^"]*")+\s*\})')
 
 _KINDS: Final[dict[Phase, str]] = {
     "http_config_settings": "configuration rule",
@@ -105,7 +109,8 @@ class Doing(StrEnum):
     CREATE = "create"
     CHANGE = "change"
     REPLACE = "replace"
-    """Changes a record of theirs that leads elsewhere: not without their word."""
+    """Changes what somebody wants otherwise, a record that leads elsewhere or the requests that a
+    rule of ours is for: not without their word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def plan(host: str, target: str, ownership: str, found: Found) -> tuple[Change, 
             owner can take away.
     """
     _refuse_conflicts(host, found.records)
-    changes = [_rule(host, wanted, found) for wanted in rules(host)]
+    changes = [_rule(host, wanted, found) for wanted in _wanted(host, found.zone)]
     if not found.zone.partial:
         changes.append(_ownership(f"{CHALLENGE_LABEL}.{host}", ownership, found.records))
     changes.append(_way(host, target, found.records))
@@ -169,7 +174,56 @@ def notes(host: str, found: Found) -> tuple[str, ...]:
         )
     if found.ssl and found.ssl not in {"strict", "origin_pull"}:
         said.append(f"The zone's own SSL mode is {found.ssl}; for this name alone it is strict.")
-    return tuple(said)
+    return (*said, *_winning(host, found))
+
+
+def _winning(host: str, found: Found) -> Iterator[str]:
+    """Tell of rules of theirs that may do otherwise for this name, whatever ours say."""
+    for wanted in _wanted(host, found.zone):
+        there = [each for each in found.rules if each.rule.phase == wanted.phase]
+        place = _place(there, wanted)
+        for at, each in enumerate(there):
+            if at == place or not each.enabled or not _may_match(each.rule.expression, host):
+                continue
+            their = f"Your {_KINDS[wanted.phase]} {each.rule.description!r}"
+            their += f" ({_cut(each.rule.expression)})"
+            if wanted.phase == "http_request_dynamic_redirect":
+                # The first that matches redirects, and ours is for http alone.
+                if not _does(each, wanted):
+                    yield f"{their} may take links elsewhere: see that it leaves {host} out."
+                continue
+            # The last that sets a thing wins; one of ours that is to be made comes last.
+            other = {
+                key: value
+                for key, value in each.rule.parameters.items()
+                if key in wanted.parameters and value != wanted.parameters[key]
+            }
+            if other and place is not None and at > place:
+                yield (
+                    f"{their} comes later and sets {_told(other)}: where it matches {host}, it "
+                    "wins. Move it up, or leave this name out of it."
+                )
+
+
+def _may_match(expression: str, host: str) -> bool:
+    """Whether an expression may be true of requests for a name: not if it is of others alone."""
+    # Of what is in parentheses still, or negated, nothing is said.
+    return any(
+        not any(
+            _OF_HOSTS.fullmatch(part) and host not in _quoted(part)
+            for part in re.split(r"\s(?:and|&&)\s", _plain(each))
+        )
+        for each in re.split(r"\s(?:or|\|\|)\s", _plain(expression))
+    )
+
+
+def _quoted(text: str) -> list[str]:
+    return [each.lower() for each in re.findall(r'"([^"]*)"', text)]
+
+
+def _cut(expression: str) -> str:
+    text = " ".join(expression.split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def _refuse_conflicts(host: str, records: Sequence[ZoneRecord]) -> None:
@@ -223,27 +277,47 @@ def _text(content: str) -> str:
     return "".join(strings) if strings else content
 
 
+def _wanted(host: str, zone: Zone) -> Iterator[Rule]:
+    for rule in rules(host):
+        left = {
+            key: value
+            for key, value in rule.parameters.items()
+            if not (zone.free and key in NOT_ON_FREE)
+        }
+        yield _having(rule, rule.ref, left)
+
+
 def _rule(host: str, wanted: Rule, found: Found) -> Change:
-    if found.zone.free:
-        kept = {key: each for key, each in wanted.parameters.items() if key not in NOT_ON_FREE}
-        wanted = _having(wanted, wanted.ref, kept)
     what, then = f"{_KINDS[wanted.phase]} for {host}", _told(wanted.parameters)
     ruleset = (found.rulesets or {}).get(wanted.phase, "")
     there = [each for each in found.rules if each.rule.phase == wanted.phase]
-    ours = next((each for each in there if _is_ours(each.rule, wanted)), None)
-    if ours is not None:
-        now = _told(ours.rule.parameters) + ("" if ours.enabled else ", disabled")
-        if _does(ours, wanted):
+    place = _place(there, wanted)
+    standing = None if place is None else there[place]
+    if standing is not None and _is_ours(standing.rule, wanted):
+        now, off = _told(standing.rule.parameters), "" if standing.enabled else ", disabled"
+        if _does(standing, wanted):
             return Change(Doing.KEEP, what, now, then)
         # What they added to it stays, and it goes on being known as it was.
-        both = _having(wanted, ours.rule.ref, _merged(ours.rule.parameters, wanted.parameters))
-        return Change(Doing.CHANGE, what, now, then, rule=ZoneRule(ours.id, both), ruleset=ruleset)
-    for each in there:
-        if _does(each, wanted):
-            return Change(Doing.KEEP, what, f"your rule {each.rule.description!r}", then)
+        merged = _merged(standing.rule.parameters, wanted.parameters)
+        rule = ZoneRule(standing.id, _having(wanted, standing.rule.ref, merged))
+        doing = Doing.CHANGE
+        if _plain(standing.rule.expression) != _plain(wanted.expression):
+            doing = Doing.REPLACE
+            now += f", for {standing.rule.expression}"
+            then += f", for {wanted.expression}"
+        return Change(doing, what, now + off, then, rule=rule, ruleset=ruleset)
+    if standing is not None:
+        return Change(Doing.KEEP, what, f"your rule {standing.rule.description!r}", then)
     if wanted.phase == "http_request_dynamic_redirect" and found.always_https:
         return Change(Doing.KEEP, what, "the zone has Always Use HTTPS", then)
     return Change(Doing.CREATE, what, "", then, rule=ZoneRule("", wanted), ruleset=ruleset)
+
+
+def _place(there: Sequence[ZoneRule], wanted: Rule) -> int | None:
+    """Return where the rule stands that is ours, or else the last of theirs that does the same."""
+    ours = [at for at, each in enumerate(there) if _is_ours(each.rule, wanted)]
+    same = [at for at, each in enumerate(there) if _does(each, wanted)]
+    return next(iter(ours or same[-1:]), None)
 
 
 def _having(rule: Rule, ref: str, parameters: Mapping[str, object]) -> Rule:
