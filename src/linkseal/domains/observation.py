@@ -211,6 +211,7 @@ class Observation(msgspec.Struct, frozen=True):
         certificate_state: Of the certificate we hold for the host; empty without one.
         certificate_problem: Why the last order failed; empty if it did not.
         waiting: What our next order waits for; empty for nothing.
+        https_links: Whether new links of it are https already.
     """
 
     host: str
@@ -236,6 +237,7 @@ class Observation(msgspec.Struct, frozen=True):
     certificate_state: str = ""
     certificate_problem: str = ""
     waiting: str = ""
+    https_links: bool = False
 
 
 def save_observation(observation: Observation) -> bytes:

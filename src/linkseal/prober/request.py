@@ -107,6 +107,7 @@ class ProbeRequest:
         certificate_state: Handed on.
         certificate_problem: Handed on.
         waiting: Handed on.
+        https_links: Handed on.
     """
 
     host: str
@@ -124,6 +125,7 @@ class ProbeRequest:
     certificate_state: str = ""
     certificate_problem: str = ""
     waiting: str = ""
+    https_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)

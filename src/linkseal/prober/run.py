@@ -114,6 +114,7 @@ async def probe(
         certificate_state=request.certificate_state,
         certificate_problem=request.certificate_problem,
         waiting=request.waiting,
+        https_links=request.https_links,
     )
 
 

@@ -17,6 +17,7 @@ from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.errors import StoreError
 from linkseal.prober import EVERYTHING, KeySigner, Part, ProbeRequest
 from linkseal.store import CertificateName, Challenge, Domain, Store
+from linkseal.watch.canary import is_shown
 
 
 def make_request(
@@ -74,6 +75,7 @@ def make_request(
         certificate_state=state,
         certificate_problem=problem,
         waiting=waiting,
+        https_links=domain.state in {DomainState.SSL_ENABLED, DomainState.SSL_DEGRADED},
     )
 
 
@@ -144,6 +146,7 @@ def conclude(
     )
     # A report that was not kept is of another claim or route, or older than what is known.
     approve = kept and after.route is domain.route and config.auto_approve and not report.blocking
+    approve = approve and not is_shown(config, domain.host)
     if approve and after.state is DomainState.SSL_REQUESTED:
         store.domains.apply(domain.host, Step(Action.APPROVE, "auto-approve"), now)
 

@@ -41,6 +41,13 @@ def test_port_80_answers_or_leads_to_https() -> None:
     assert found("HTTP-01", reached=()) == (SKIPPED, "nothing was asked over http")
 
 
+def test_http_links_that_browsers_turn_into_https_are_told_until_links_are_https() -> None:
+    there: dict[str, Any] = {"host": "links.acme.dev", "exchanges": (exchange(URL),)}
+    result, message = found("HTTP-01", **there)
+    assert (result, message[:43]) == (WARN, "Browsers turn http links of `links.acme.dev")
+    assert found("HTTP-01", **there, https_links=True)[0] is PASS
+
+
 @pytest.mark.parametrize(
     ("answer", "symptom"),
     [

@@ -55,7 +55,8 @@ def port_80(view: View) -> Finding:
     """Http reaches us, or is redirected to the same URL on https; browsers ask for http at all."""
     seen = view.seen
     reason = _https_because(view)
-    if reason:
+    # Links that are https are what browsers make of them anyway.
+    if reason and not seen.https_links:
         return Problem("forced", "https only", "http as well", {"reason": reason}, [reason])
     plain = [each for each in seen.exchanges if not is_https(each) and not is_acme(each)]
     closed = [each for each in seen.reached if each.port == 80 and each.error]
