@@ -40,7 +40,7 @@ WELL = Course(Scope.SSL, broken=False, phases=PHASES, looked_at=NOON, whole_at=N
 
 def fails(course: Course, *checks: str, at: float = NOON) -> tuple[Course, Outcome]:
     level = course.level_at(at, RULES)
-    return course.failed(checks, level=level, began=at, at=at, rules=RULES)
+    return course.failed(checks, level=level, at=at, rules=RULES)
 
 
 def passes(course: Course, at: float = NOON) -> tuple[Course, Outcome]:
@@ -142,8 +142,8 @@ def test_a_look_is_as_deep_as_what_came_due_since_the_last() -> None:
 def test_a_domain_breaks_at_the_last_of_so_many_failures_in_a_row() -> None:
     course, at = WELL, NOON + MINUTE
     for number in (1, 2, 3):
-        course, outcome = course.failed(["HTTP-02"], level=MINUTE, began=at, at=at + 5, rules=RULES)
-        assert (course.failures, course.failing_since) == (number, NOON + MINUTE)
+        course, outcome = course.failed(["HTTP-02"], level=MINUTE, at=at + 5, rules=RULES)
+        assert (course.failures, course.failing_since) == (number, NOON + MINUTE + 5)
         assert outcome is (Outcome.BREAKS if number == 3 else Outcome.NOTHING)
         assert course.due_at(RULES) == at + 5 + RULES.retry
         at = course.due_at(RULES)

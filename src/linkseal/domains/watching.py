@@ -160,7 +160,8 @@ class Course:
         looked_at: When a look last ended, or when the watch took it up.
         whole_at: When everything was last looked at, as far as is known.
         failures: Failed looks in a row.
-        failing_since: When the first of them began.
+        failing_since: When the first of them ended: what is good later was not seen before the
+            fault began.
         good: Good looks in a row of a broken one.
         level: Only looks as deep tell whether what failed is mended; 0 where nothing failed.
         missed: What failed, and has to pass again.
@@ -220,21 +221,20 @@ class Course:
         return after, Outcome.RECOVERS if after.good >= rules.recoveries else Outcome.NOTHING
 
     def failed(
-        self, checks: Collection[str], *, level: float, began: float, at: float, rules: Rules
+        self, checks: Collection[str], *, level: float, at: float, rules: Rules
     ) -> tuple[Course, Outcome]:
         """Return the course after a failed look, and what follows.
 
         Args:
             checks: Those that failed.
             level: Of the look.
-            began: When the look began.
-            at: When it ended.
+            at: When the look ended.
             rules: How the watch is set.
         """
         after = replace(
             self._looked(level, at),
             failures=self.failures + 1,
-            failing_since=began if self.failing_since is None else self.failing_since,
+            failing_since=at if self.failing_since is None else self.failing_since,
             good=0,
             # A lighter fault that is in the way does not mend the deeper one.
             level=max(self.level, level_of(checks)),

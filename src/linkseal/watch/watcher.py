@@ -230,7 +230,7 @@ class Watcher:
             own=domain.own_networks,
             networks=networks,
         )
-        sight = await self._weigh(watched, found, began) if found.failed else None
+        sight = await self._weigh(watched, found) if found.failed else None
         if self._watched.get(domain.host) is not watched:
             return  # It was changed meanwhile: what was seen is of what it was.
         watched.addresses = found.addresses
@@ -242,8 +242,9 @@ class Watcher:
         if found.report is not None:
             await self._records.keep_report(watched.domain, found.report, seen.at)
 
-    async def _weigh(self, watched: Watched, found: Found, began: float) -> Sight:
-        since = began if watched.course.failing_since is None else watched.course.failing_since
+    async def _weigh(self, watched: Watched, found: Found) -> Sight:
+        failing_since = watched.course.failing_since
+        since = self.now() if failing_since is None else failing_since
         interval, first = self._rules.interval, self._queue.first()
         # Who is late had no turn yet.
         behind = first is not None and first[0] <= since + interval
@@ -264,9 +265,7 @@ class Watcher:
         """Take in what a look came to, and have links follow; return why it says nothing."""
         host, course, rules = watched.domain.host, watched.course, self._rules
         if sight is not None:
-            after, outcome = course.failed(
-                found.failed, level=level, began=began, at=self.now(), rules=rules
-            )
+            after, outcome = course.failed(found.failed, level=level, at=self.now(), rules=rules)
             if sight.reached and outcome is Outcome.BREAKS and sight.blame is Blame.OURS:
                 self._eyes.all_fail()
             if not sight.reached or (outcome is Outcome.BREAKS and sight.blame is Blame.OURS):
