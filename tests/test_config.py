@@ -218,8 +218,13 @@ def test_the_commands_show_and_check_nested_keys(tmp_path: Path) -> None:
     assert rows["acme.dns.provider"]["origin"] == str(file)
     assert "aG1hYw" not in ran.stdout
     assert "dHNpZw" not in ran.stdout
-    ran = CliRunner().invoke(app, ["--config", str(file), "config", "check", "--json"])
-    assert json.loads(ran.stdout) == {"valid": True, "file": str(file)}
+    check = ["--config", str(file), "config", "check", "--json"]
+    missing = str(CliRunner().invoke(app, check).exception)
+    root = tmp_path / "ca" / "root.pem"
+    assert f"acme.issuers[0].ca_file: {root}: No such file" in missing
+    root.parent.mkdir()
+    root.touch()
+    assert json.loads(CliRunner().invoke(app, check).stdout) == {"valid": True, "file": str(file)}
 
 
 def test_secrets_are_in_no_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

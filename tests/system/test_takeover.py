@@ -185,3 +185,44 @@ async def test_links_of_one_customer_lead_nowhere_on_hosts_of_another(mine: Cust
         # A name that nobody claimed, and that leads to acme's target.
         assert click(mine, LURE, path) == (421, "")
         assert click(mine, LURE, path, sni=acme) == (421, "")
+
+
+async def test_a_name_that_was_never_proven_is_moved_by_the_operator(mine: Customer) -> None:
+    # Acme claimed it, and so did nothing; it is the rival's, who can prove it.
+    old = mine.json("domain", "add", THEIRS, "--customer", "acme", "--default")
+    add = ("domain", "add", THEIRS, "--customer", "rival")
+    said = refused(mine, "domain-taken", *add)
+    assert "--take-over" in said
+    assert "acme" not in said
+    new = mine.json(*add, "--take-over", "rival.example wrote from its own address")
+    assert (new["customer"], new["state"], new["default"]) == ("rival", "claimed", False)
+    assert not {new["target"], new["ownership"]} & {old["target"], old["ownership"]}
+    (_, step) = mine.json("domain", "history", THEIRS)
+    assert (step["action"], step["before"], step["after"]) == ("claim", "claimed", "claimed")
+    assert step["reasons"] == [
+        "taken over from another customer, never proven: rival.example wrote from its own address"
+    ]
+    # The records of the claim that was taken prove nothing.
+    publish(mine, f'_ct-challenge.links.rival 60 IN TXT "{old["ownership"]}"')
+    assert "DNS-04" in check(mine, THEIRS)["blocking"]
+    publish(mine, *zone_lines(mine, THEIRS))
+    check(mine, THEIRS)
+    assert state(mine, THEIRS) == "dns_valid"
+    path = await path_of(mine, "rival.example")
+    assert click(mine, THEIRS, path) == (302, "https://shop.rival.example/?a=1")
+    # From now on it is proven, and links are out.
+    back = ("domain", "add", THEIRS, "--customer", "acme", "--take-over", "wants it back")
+    refused(mine, "domain-proven", *back)
+    mine.json("domain", "release", THEIRS)
+    assert "rival" not in refused(mine, "domain-proven", *back).replace(THEIRS, "")
+    assert click(mine, THEIRS, path) == (302, "https://shop.rival.example/?a=1")
+
+
+async def test_a_proven_name_is_not_moved(mine: Customer) -> None:
+    check(mine, HOST)
+    before = mine.json("domain", "show", HOST)
+    move = ("domain", "add", HOST, "--customer", "rival", "--take-over", "they say so")
+    refused(mine, "domain-proven", *move)
+    said = refused(mine, "domain-taken", *move[:-2])
+    assert "--take-over" not in said
+    assert mine.json("domain", "show", HOST) == before

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.table import Table
 from linkseal.errors import LinksealError
 
 JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+_ANY: Final = 100_000
+"""Columns: more than any table needs, to measure how many it does."""
 
 out = Console(soft_wrap=False, highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,17 +47,26 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
         rows: Cell values, turned to text here.
         empty: The sentence for no rows: what that means and what to do.
     """
+    cells = [tuple(plain(cell) for cell in row) for row in rows]
+    if not cells:
+        out.print(escape(empty), soft_wrap=True)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    count = 0
-    for row in rows:
-        table.add_row(*(escape(plain(cell)) for cell in row))
-        count += 1
-    if count:
+    for row in cells:
+        table.add_row(*map(escape, row))
+    if out.measure(table, options=out.options.update(width=_ANY)).minimum <= out.width:
         out.print(table)
-    else:
-        out.print(escape(empty), soft_wrap=True)
+        return
+    # Side by side its words would be broken, and a name or value be copied in pieces.
+    for number, row in enumerate(cells):
+        if number and len(columns) > 2:
+            out.print()
+        lines = [row] if len(columns) == 2 else zip(columns, row, strict=True)
+        for label, text in lines:
+            if text:
+                out.print(f"[bold]{escape(label)}[/] {escape(text)}", soft_wrap=True)
 
 
 def plain(value: object) -> str:
