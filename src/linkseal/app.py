@@ -86,6 +86,7 @@ class Service:
         self._build_due = 0.0
         self._retry_in = FIRST_RETRY
         self._shared = Shared()
+        self._wrong: dict[str, int] = {}
         self._ticket_secret = b""
         self._ticket_secret_due = 0.0
 
@@ -207,6 +208,7 @@ class Service:
         named = frozenset(file for each in snapshot.certificates for file in each.files)
         self._files.sweep(named, self._named)
         self._named = named
+        self._wrong = snapshot.canary
         self._build_due = time.monotonic() + RENEWAL_CHECK
         self._retry_in = FIRST_RETRY
 
@@ -273,10 +275,18 @@ class Service:
             seen.append((stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else None)
         return tuple(seen)
 
+    def _canary_over(self) -> bool:
+        """Whether a wrong certificate is shown that must not be any more."""
+        if not self._wrong:
+            return False
+        with Store.open(self._config.store_url, migrate=False) as store:
+            return canary.read(self._config, store) != self._wrong
+
     def _tick(self, reload: bool) -> None:
         """Write a new snapshot when a key or certificate changed, or is due for renewal."""
         due = time.monotonic() >= self._build_due
-        if not (reload or due or self._stat_sources() != self._sources):
+        changed = self._stat_sources() != self._sources
+        if not (reload or due or changed or self._canary_over()):
             return
         try:
             snapshot = self._build_snapshot()

@@ -41,6 +41,7 @@ from linkseal.domains.claim import (
     ownership_value,
 )
 from linkseal.domains.lifecycle import Action, Route, Step, meaning
+from linkseal.watch.canary import refuse_approval
 
 WAY = (
     "add",
@@ -262,6 +263,7 @@ def approve(
 
     Example: [bold]linkseal domain approve links.acme.example[/bold]
     """
+    refuse_approval(config(context), domain_name(host))
     _apply(context, host, Step(Action.APPROVE, who(), tuple(reason or ())), json=json)
 
 

@@ -11,11 +11,25 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+LIFE: Final = 60
+"""Seconds a wrong certificate is shown at most, whatever the snapshot says."""
+
+
+def is_on(until: Mapping[str, int], name: str) -> bool:
+    """Whether a name is to be shown a wrong certificate now.
+
+    Args:
+        until: Names, and until when, in Unix seconds.
+        name: Lower case.
+    """
+    return 0 < until.get(name, 0) - time.time() <= LIFE
 
 
 class Canary:
@@ -38,7 +52,7 @@ class Canary:
 
     def context_for(self, name: str) -> ssl.SSLContext | None:
         """Return the context to show a name's clients; ``None`` for the usual one."""
-        if not self._until or self._until.get(name.lower().rstrip("."), 0) <= time.time():
+        if not self._until or not is_on(self._until, name.lower().rstrip(".")):
             return None
         if self._context is None:
             self._context = self._make_context(_self_signed(tuple(self._until)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import CLOSE
 from linkseal.edge.app_files import answer_app_file
+from linkseal.edge.canary import is_on
 from linkseal.edge.head import Fields, absolute, host_name
 from linkseal.edge.probe import Asked, Line
 from linkseal.edge.shared import FullError
@@ -70,8 +70,7 @@ def answer_other(
     canary = state.snapshot.canary
     if canary or came_by.canary:
         # Only a new connection is shown the wrong certificate, and then the right one again.
-        wrong = canary.get(asked.host, 0) > time.time()
-        end = CLOSE if wrong is not came_by.canary else end
+        end = CLOSE if is_on(canary, asked.host) is not came_by.canary else end
     answers, head = state.answers, method == "HEAD"
     try:
         reply = state.probes.reply(asked)
