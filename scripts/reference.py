@@ -78,6 +78,7 @@ def cli_page() -> str:
     lines += [
         "`linkseal --config FILE …` comes before the command. Every command exits 0 on success,",
         "1 with `error:` and `hint:` on standard error when it was refused, 2 for wrong usage.",
+        "Called with `--json`, either is told there as one object: code, message, hint, retryable.",
     ]
     for name, command in _commands(root, "linkseal"):
         lines += ["", f"## `{name}`", "", MARKUP.sub("`", (command.help or "").strip()).strip(), ""]
@@ -92,8 +93,8 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     if children is None:
         yield name, command
         return
-    for child in children.values():
-        yield from _commands(child, f"{name} {child.name}")
+    for each in command.list_commands(None):
+        yield from _commands(children[each], f"{name} {each}")
 
 
 def _parameter(parameter: Any) -> str:

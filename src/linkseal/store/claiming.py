@@ -112,16 +112,18 @@ def _refuse_taking(connection: sa.Connection, host: str, take_over: str) -> None
     )
     held = sa.select(certificates.c.id).where(certificates.c.name == host)
     proven = any(connection.scalar(each.limit(1)) is not None for each in (passed, held))
-    if proven and take_over:
+    if take_over and not proven:
+        return
+    if take_over:
         raise StoreError(
             f"{host} was proven by another customer: links that were sent may lead there",
             code="domain-proven",
             hint="claim another name; this one stays theirs, also when it is released",
         )
-    if not take_over:
-        hint = "claim another name; if this one is yours, the operator has to look at it"
-        if not proven:
-            hint += (
-                ': it was never proven, so `linkseal domain add` can move it by --take-over "why"'
-            )
-        raise StoreError(f"{host} is claimed by another customer", code="domain-taken", hint=hint)
+    movable = ': it was never proven, so `linkseal domain add --take-over "why"` can move it'
+    raise StoreError(
+        f"{host} is claimed by another customer",
+        code="domain-taken",
+        hint="claim another name; if this one is yours, the operator has to look at it"
+        f"{'' if proven else movable}",
+    )
