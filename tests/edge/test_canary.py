@@ -13,6 +13,7 @@ from cryptography import x509
 
 from linkseal.domains.echo import PROBE_PATH, find_echo
 from linkseal.domains.observation import Echo
+from linkseal.edge.canary import LIFE
 from linkseal.edge.snapshot import load_snapshot, save_snapshot
 from linkseal.seal.nonce import make_nonce
 from support.edge import (
@@ -120,8 +121,13 @@ def test_the_edge_ends_it_by_itself(edge: Edge) -> None:
     assert load_snapshot(edge.directory / "edge.snapshot", VAULT).canary == {HOST: until}
 
 
-def test_what_is_over_is_not_shown_any_more(edge: Edge) -> None:
-    show(edge, {HOST: int(time.time()) - 1})
+@pytest.mark.parametrize("seconds", [-1, LIFE + 30, 1_000_000])
+def test_what_is_over_or_would_last_too_long_is_not_shown(edge: Edge, seconds: int) -> None:
+    show(edge, {HOST: int(time.time()) + seconds})
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         assert "canary" not in Client(edge, HOST, careless()).issuer
+    connection = edge.connect(tls=HOST)
+    for _ in range(2):
+        connection.sendall(request("/robots.txt", HOST))
+        assert read_reply(connection).status == 200
