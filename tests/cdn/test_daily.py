@@ -65,6 +65,43 @@ def test_what_failed_is_tried_again_in_an_hour_and_the_last_copy_stays(
     assert daily.look(tomorrow + 3 * HOUR) == []
 
 
+def test_what_changed_by_itself_or_was_refused_is_an_alert(
+    config: Config, store: Store, published: Published
+) -> None:
+    enrol(store, "bunny")
+    daily = DailyRefresh(config, store, began=BEGAN, jitter=0.0)
+    daily.look(BEGAN)
+    (first,) = store.alerts.list()
+    assert (first.host, first.kind, first.severity) == ("", "cdn-networks", "info")
+    assert first.detail["reasons"] == [
+        f"Bunny: new {', '.join(first.detail['new'][:3])} and 1 more"
+    ]
+    assert len(first.detail["new"]) == 4
+    day = 24 * HOUR
+    daily.look(BEGAN + day)
+    assert len(store.alerts.list()) == 1
+    published.publish("bunny4", "89.187.188.227\n203.0.113.7\n")
+    daily.look(BEGAN + 2 * day)
+    (change,) = store.alerts.list(after=first.seq)
+    assert change.detail == {
+        "cdn": "bunny",
+        "new": ["203.0.113.7/32"],
+        "gone": ["139.180.134.196/32"],
+        "reasons": ["Bunny: new 203.0.113.7/32; gone 139.180.134.196/32"],
+    }
+    published.publish("bunny4", "\n".join(f"203.0.113.{each}" for each in range(1, 99, 2)))
+    # It is tried hourly, and told once a day.
+    for hours in (0, 1, 2):
+        daily.look(BEGAN + 3 * day + hours * HOUR)
+    (refused,) = store.alerts.list(after=change.seq)
+    assert (refused.severity, refused.detail["cdn"]) == ("warning", "bunny")
+    assert "more than twice the IPv4" in refused.detail["reasons"][0]
+    # No server is no news of its networks.
+    published.status = 503
+    daily.look(BEGAN + 5 * day)
+    assert store.alerts.list(after=refused.seq) == []
+
+
 def test_what_only_released_domains_were_enrolled_with_is_not_in_use(
     config: Config, store: Store, published: Published
 ) -> None:

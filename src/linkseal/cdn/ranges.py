@@ -36,16 +36,26 @@ class Refreshed:
     Attributes:
         cdn: The profile's id.
         networks: That hold now: the new ones, or after an error those from before.
-        added: How many of them are new.
-        removed: How many from before are gone.
+        new: Those of them that did not hold before.
+        gone: Those from before that hold no more.
         error: Why the ones from before stay; ``None`` when all is well.
     """
 
     cdn: str
     networks: tuple[str, ...]
-    added: int = 0
-    removed: int = 0
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     error: LinksealError | None = None
+
+    @property
+    def added(self) -> int:
+        """How many are new."""
+        return len(self.new)
+
+    @property
+    def removed(self) -> int:
+        """How many are gone."""
+        return len(self.gone)
 
 
 def refresh(
@@ -101,8 +111,11 @@ def refresh(
             done.append(Refreshed(cdn, before, error=error))
             continue
         store.cdn_ranges.put(cdn, found, ", ".join(sources(config, cdn)), now)
-        added, removed = set(found) - set(before), set(before) - set(found)
-        done.append(Refreshed(cdn, found, len(added), len(removed)))
+        new, gone = (
+            tuple(each for each in some if each not in others)
+            for some, others in ((found, set(before)), (before, set(found)))
+        )
+        done.append(Refreshed(cdn, found, new, gone))
     return done
 
 

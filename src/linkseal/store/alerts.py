@@ -25,6 +25,7 @@ class AlertKind(enum.StrEnum):
     CERTIFICATE_ENDS = "certificate-ends"
     WATCH_BLIND = "watch-blind"
     WATCH_SEES = "watch-sees"
+    CDN_NETWORKS = "cdn-networks"
 
 
 class AlertSeverity(enum.StrEnum):
@@ -42,7 +43,7 @@ class Alert:
     Attributes:
         seq: Rises in the order they were stored.
         at: When, aware UTC.
-        host: The branded domain; empty where it is of the watch itself.
+        host: The branded domain; empty where it is of the watch itself, or of a CDN.
         kind: What happened.
         severity: How much it matters.
         detail: What else there is to say of it.
@@ -97,7 +98,7 @@ class Alerts:
         """Note an alert; return whether it is new.
 
         Args:
-            host: The domain; empty where it is of the watch itself.
+            host: The domain; empty where it is of the watch itself, or of a CDN.
             kind: What happened.
             severity: How much it matters.
             detail: What else there is to say, as JSON has it.
