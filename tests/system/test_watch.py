@@ -8,10 +8,8 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from linkseal.config import Address
-from linkseal.testing.lab import Site, cloudflare
+from linkseal.testing.lab import cloudflare
 from support.branded import BASE, HOST, Customer, assert_leads_on, new_customer
 
 SHARED = f"go.{BASE}"
@@ -24,26 +22,6 @@ failures = {failures}
 recoveries = 2
 references = ["{reference}"]
 """
-
-
-def site_of(mine: Customer, found: Any) -> Site:
-    edge = mine.service.config.edge
-    certificate = mine.directory / "cdn.pem"
-    if not certificate.exists():
-        mine.web.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
-    return Site(
-        directory=mine.directory / "cdn",
-        host=HOST,
-        target=found["target"],
-        base_domain=BASE,
-        ownership=found["ownership"],
-        certificate=certificate,
-        roots=mine.service.ca_file,
-        http=Address("127.0.0.1", mine.ports["http"]),
-        https=Address("127.0.0.1", mine.ports["https"]),
-        edge_http=edge.http,
-        edge_https=edge.https,
-    )
 
 
 def click_at_edge(mine: Customer, link: str, name: str) -> None:
@@ -80,7 +58,7 @@ async def test_links_leave_a_domain_whose_cdn_breaks_and_come_back(tmp_path: Pat
     async with new_customer(tmp_path, straight=False) as mine:
         mine.more = WATCH.format(failures=FAILURES, reference=mine.mailbox.address)
         found = mine.claim()
-        site = site_of(mine, found)
+        site = mine.site(found)
         with cloudflare(site):
             mine.enable("cdn")
             old = await mine.send()
