@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 import trustme
 
 from linkseal.domains.checks import Result, judge
+from linkseal.domains.observation import Echo, Exchange, Observation, Tried
 from linkseal.domains.watching import LEVELS, Scope, checks_of
 from linkseal.edge.probe import Asked
-from linkseal.prober import Part
-from linkseal.watch.found import Found, find, parts_of
-from prober.lab import Origin, Seen, look, request
+from linkseal.prober import EVERYTHING, Part
+from linkseal.watch.found import Found, fails_over_ipv6, find, parts_of, without_ipv6
+from prober.lab import BASE, HOST, OWNERSHIP, TARGET, Origin, Seen, look, request
 
 AUTHORITY = trustme.CA()
 
@@ -88,3 +92,69 @@ async def test_a_challenge_in_the_way_is_seen_by_the_look_of_each_minute() -> No
     found = found_in(seen, 60.0, parts)
     assert found.failed == ("HTTP-12",)
     assert found.unproven.startswith("HTTP-02: a bot challenge is in the way")
+
+
+def seen_over(*reached: Tried, route: str = "acme", **more: Any) -> Observation:
+    return Observation(
+        host=HOST,
+        target=TARGET,
+        ownership=OWNERSHIP,
+        base_domain=BASE,
+        route=route,
+        at=datetime.now(UTC),
+        egress=("198.51.100.1", "2001:db8::1"),
+        reached=reached,
+        **more,
+    )
+
+
+def test_ipv6_that_is_dead_from_here_is_left_out_beside_ipv4() -> None:
+    v4, v6 = Tried("203.0.113.5", 443), Tried("2001:db8::5", 443, "timeout")
+    seen = seen_over(v4, v6)
+    (dead,) = judge(seen, only={"DNS-06"}).verdicts
+    assert dead.result is Result.FAIL
+    assert fails_over_ipv6(seen)
+    over_v4 = without_ipv6(seen)
+    assert (over_v4.reached, over_v4.egress) == ((v4,), ("198.51.100.1",))
+    (left,) = judge(over_v4, only={"DNS-06"}).verdicts
+    assert left.result is Result.SKIPPED
+    assert not fails_over_ipv6(seen_over(v6))
+    assert not fails_over_ipv6(seen_over(v4, Tried("2001:db8::5", 443)))
+
+
+@pytest.mark.parametrize(("own", "result"), [((), "warn"), (("198.51.100.0/24",), "pass")])
+def test_the_networks_a_domain_was_enrolled_with_are_its_cdns(
+    own: tuple[str, ...], result: str
+) -> None:
+    """As `domain check` judges it: else the watch would overwrite its report with another."""
+    echo = Echo(
+        serial=1,
+        node="n",
+        method="GET",
+        target="/",
+        host=HOST,
+        header_names=(),
+        forwarded={},
+        user_agent="",
+        accept_language="",
+        tls_version="TLSv1.3",
+        sni=HOST,
+        peer="198.51.100.7",
+        client="198.51.100.7",
+    )
+    headers = {"server": "cloudflare", "cf-ray": "1-FRA"}
+    url = f"https://{HOST}/.well-known/ct-probe/n/echo"
+    asked = Exchange("echo", url, "GET", "203.0.113.5", "ua", 200, headers, echo=echo)
+    seen = seen_over(route="cdn", exchanges=(asked,))
+    found = find(
+        seen,
+        [],
+        level=3600.0,
+        scope=Scope.SSL,
+        parts=EVERYTHING,
+        enrolled="cloudflare",
+        own=own,
+    )
+    assert found.report is not None
+    (verdict,) = (each for each in found.report.verdicts if each.check == "ORG-04")
+    assert verdict.result == result
