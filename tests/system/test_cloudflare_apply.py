@@ -204,6 +204,14 @@ def test_words_that_do_not_go_together_are_wrong_usage(
     assert desk.run(*words).returncode == 2
 
 
+def test_a_released_domain_is_not_set_up(
+    api: CloudflareAPI, zone: ZoneState, desk: Desk, target: str
+) -> None:
+    desk.said("release", HOST, "--reason", "left")
+    desk.refused("domain-released", *GUIDE, "--yes")
+    assert api.calls == []
+
+
 def test_other_cdns_are_not_set_up(desk: Desk, target: str) -> None:
     words = ("guide", HOST, "--cdn", "fastly", "--apply")
     assert "fastly" in desk.refused("guide-apply-unsupported", *words)
