@@ -65,6 +65,18 @@ def test_wrong_usage_is_one_object_too(desk: Desk, words: tuple[str, ...], said:
     assert "--help" in error["hint"]
 
 
+def test_the_number_of_a_system_error_is_not_told(desk: Desk) -> None:
+    desk.said("add", HOST, "--customer", "acme")
+    with desk.config_file.open("a") as config:
+        config.write('[cdn]\nca_file = "gone.pem"\n')
+    words = ("--config", str(desk.config_file), "cdn", "refresh", "fastly")
+    for json_too in ((), ("--json",)):
+        done = here(desk.config_file.parent, *words, *json_too)
+        assert done.returncode == 1
+        said = done.stderr
+        assert ("No such file or directory" in said, "[Errno" in said) == (True, False), said
+
+
 def test_what_programs_get_and_the_exit_code_are_as_before(desk: Desk) -> None:
     done = desk.run("list", "--json")
     assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, [], "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from linkseal.errors import LinksealError
 
 JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 _ANY: Final = 100_000
 """Columns: more than any table needs, to measure how many it does."""
 
@@ -77,10 +79,12 @@ def plain(value: object) -> str:
 
 def print_error(error: LinksealError, *, json: bool = False) -> None:
     """Tell an error and what to do about it on standard error; for programs, as one object."""
+    # As Python words what the system says; the number is nobody's.
+    message = _ERRNO.sub("", error.message)
     if json:
-        sys.stderr.write(_json(error.as_dict()))
+        sys.stderr.write(_json(error.as_dict() | {"message": message}))
         return
-    err.print(f"[bold red]error:[/] {escape(plain(error.message))} [dim]({error.code})[/]")
+    err.print(f"[bold red]error:[/] {escape(plain(message))} [dim]({error.code})[/]")
     if error.hint:
         err.print(f"[bold]hint:[/] {escape(plain(error.hint))}")
 
