@@ -118,7 +118,7 @@ def test_the_file_for_cloudflare_names_the_steps_that_it_does() -> None:
         ("cloudflare", "Polish off, Mirage off"),
         ("fastly", f"certificate hostname `{TARGET}`, SNI hostname `{TARGET}`"),
         ("fastly", "Override host empty"),
-        ("fastly", "a visitor's own Fastly-Client-IP is kept"),
+        ("fastly", "by plain http a visitor may say to be at any address"),
         ("cloudfront", "CachingDisabled (`4135ea2d-6df8-44a3-9df3-4b5a84be39ad`)"),
         ("cloudfront", "AllViewer (`216adef6-5c7f-47e4-b989-5492eafa07d3`)"),
         ("keycdn", f"Origin URL `https://{TARGET}`"),

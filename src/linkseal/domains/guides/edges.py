@@ -45,7 +45,7 @@ def fastly(names: Names) -> Guide:
                 (
                     "VCL, VCL snippets: a snippet of type `recv` with the file "
                     "`tracking-recv.vcl` below. Without it a cache setting or VCL of yours may "
-                    "store answers, and a visitor's own Fastly-Client-IP is kept."
+                    "store answers, and by plain http a visitor may say to be at any address."
                 ),
                 "Settings: fallback TTL 0, Force TLS and HSTS as you like, Image Optimizer off.",
             ),
@@ -63,7 +63,9 @@ def fastly(names: Names) -> Guide:
         f"""\
 # {host}: click and open tracking, forwarded to {target}.
 if (req.http.host ~ "(?i)^{pattern}(:[0-9]+)?$") {{
-  # The connection's own address in place of whatever the visitor sent.
+  # The connection's own address in place of whatever the visitor sent: by itself Fastly adds
+  # it to requests over TLS only.
+  set req.http.X-Forwarded-For = client.ip;
   set req.http.Fastly-Client-IP = client.ip;
   # Every click and open goes to the origin; nothing is stored or merged.
   return (pass);
