@@ -175,7 +175,7 @@ def test_a_report_proves_ssl_for_a_day_and_not_a_moment_longer() -> None:
 def test_nothing_is_set_up_on_a_released_domain() -> None:
     for state in DomainState:
         if state is DomainState.RELEASED:
-            with pytest.raises(DomainError, match="links.acme.example is released") as refusal:
+            with pytest.raises(DomainError, match=r"links\.acme\.example is released") as refusal:
                 refuse_released("links.acme.example", state)
             assert (refusal.value.code, "domain add" in refusal.value.hint) == (
                 "domain-released",

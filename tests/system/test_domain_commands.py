@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dns.zone
@@ -10,6 +11,7 @@ import pytest
 import typer
 
 from linkseal.cli.domain import app
+from linkseal.store import AlertKind, AlertSeverity, Look, Store
 from support.desk import HOST, Desk
 
 ME = getpass.getuser()
@@ -36,6 +38,20 @@ def test_add_prints_the_records_as_a_table_as_json_and_as_zone_lines(desk: Desk)
     assert len(parsed.nodes) == 3
     assert desk.json("records", HOST) == found["records"]
     assert desk.said("records", HOST) in shown
+
+
+def test_show_says_when_the_next_look_is_or_that_the_watch_is_blind(desk: Desk) -> None:
+    desk.said("add", HOST, "--customer", "acme")
+    then = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    with Store.open(desk.url) as store:
+        store.watching.keep([Look(HOST, then, then + timedelta(minutes=1), 60)])
+        assert "next look 2026-11-24 10:01:00 UTC" in " ".join(desk.said("show", HOST).split())
+        why = {"why": "192.0.2.1:443 cannot be reached either"}
+        store.alerts.add("", AlertKind.WATCH_BLIND, AlertSeverity.CRITICAL, why, now=then)
+    shown = " ".join(desk.said("show", HOST).split())
+    assert "watch blind since 2026-11-24 10:00 UTC: 192.0.2.1:443 cannot be reached" in shown
+    assert "next look" not in shown
+    assert desk.json("show", HOST)["watch"]["blind_since"] == then.isoformat()
 
 
 def test_two_claims_have_nothing_in_common(desk: Desk) -> None:

@@ -13,7 +13,7 @@ import typer
 from linkseal.cli.output import out, print_table
 from linkseal.domains.claim import Record
 from linkseal.domains.lifecycle import advice, meaning
-from linkseal.store import Domain, Look, Transition
+from linkseal.store import Alert, Domain, Look, Transition
 
 HostArgument = Annotated[str, typer.Argument(help="The branded domain, as links.acme.example.")]
 
@@ -99,13 +99,20 @@ def fields(found: Domain) -> list[tuple[str, object]]:
     return rows
 
 
-def look_fields(look: Look | None) -> list[tuple[str, object]]:
-    """Return what the watch last saw of a domain, each with its label."""
+def look_fields(look: Look | None, blind: Alert | None) -> list[tuple[str, object]]:
+    """Return what the watch last saw of a domain, each with its label.
+
+    Args:
+        look: The last one; ``None`` before the first.
+        blind: What told that the watch sees nothing now; ``None`` while it does.
+    """
     if look is None:
         return []
     rows: list[tuple[str, object]] = [
         ("last look", f"{look.at:%Y-%m-%d %H:%M:%S} UTC, {'; '.join(look.problems) or 'good'}"),
-        ("next look", f"{look.due_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("next look", f"{look.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        if blind is None
+        else ("watch", f"blind since {at(blind.at)} UTC: {blind.detail['why']}"),
     ]
     if look.good:
         rows.append(("good again", f"{look.good} in a row"))
@@ -114,8 +121,8 @@ def look_fields(look: Look | None) -> list[tuple[str, object]]:
     return rows
 
 
-def look_dict(look: Look | None) -> dict[str, Any] | None:
-    """Return what the watch last saw of a domain, for programs; ``None`` before its first look."""
+def look_dict(look: Look | None, blind: Alert | None) -> dict[str, Any] | None:
+    """Return the same for programs; ``None`` before the first look."""
     if look is None:
         return None
     return {
@@ -126,6 +133,7 @@ def look_dict(look: Look | None) -> dict[str, Any] | None:
         "problems": list(look.problems),
         "good_in_row": look.good,
         "certificate_ends_at": look.ends_at.isoformat() if look.ends_at else None,
+        "blind_since": blind.at.isoformat() if blind else None,
     }
 
 

@@ -201,11 +201,12 @@ def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False
         found = opened.domains.get(domain_name(host))
         steps = opened.domains.history(found.host)
         look = opened.watching.looks(found.host).get(found.host)
+        blind = opened.alerts.blindness()
     if json:
-        more = {"watch": look_dict(look), "history": [step_dict(each) for each in steps]}
+        more = {"watch": look_dict(look, blind), "history": [step_dict(each) for each in steps]}
         print_json(as_dict(found) | more)
         return
-    print_table(("field", "value"), [*fields(found), *look_fields(look)], empty="")
+    print_table(("field", "value"), [*fields(found), *look_fields(look, blind)], empty="")
     out.print()
     print_history(steps[-20:])
 

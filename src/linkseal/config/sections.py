@@ -276,7 +276,8 @@ class WatchConfig(Section):
     recoveries: int = Field(2, ge=1, description="Good looks in a row after which they come back.")
     references: tuple[AddressField, ...] = Field(
         (),
-        description="Addresses outside that always take connections, as 192.0.2.1:443; while "
+        description="Addresses outside that always take connections, as 192.0.2.1:443, one "
+        "of them IPv6 where the machine has it; while "
         "none does, the fault is here, and no domain is blamed. Empty: the shared domain is "
         "asked, and if every domain fails at once, none is blamed.",
     )
