@@ -103,9 +103,14 @@ def test_names_are_shown_a_wrong_certificate_until_it_is_over(edge: Edge) -> Non
     assert again.ask().canary_refused == 0
     with pytest.raises(ssl.SSLCertVerificationError):
         edge.connect(tls=HOST)
+    assert again.ask().canary_refused == 1
+    # Others, as nginx, look at it when the handshake is over, and leave.
+    Client(edge, HOST, careless()).tls.close()
+    deadline = time.monotonic() + 5
+    while again.ask().canary_refused != 2:
+        assert time.monotonic() < deadline
     show(edge, {})
-    echo = wait_for_wrong(edge, wrong=False).ask()
-    assert (echo.canary, echo.canary_refused) == (False, 1)
+    assert wait_for_wrong(edge, wrong=False).ask().canary is False
     # Who took the wrong one must not go on with it.
     assert again.ask().canary is True
     assert is_closed(again.tls)

@@ -86,9 +86,7 @@ class EdgeProtocol(asyncio.Protocol):
         self, state: EdgeState, *, secure: bool, sni: str = "", canary: bool = False
     ) -> None:
         self._state = state
-        self._secure = secure
-        self._sni = sni
-        self._canary = canary
+        self._secure, self._sni, self._canary = secure, sni, canary
         self._parser: Any = httptools.HttpRequestParser(self)
         self._answers: deque[bytes] = deque()
         self._headers: Fields = []
@@ -97,10 +95,8 @@ class EdgeProtocol(asyncio.Protocol):
         self._fed = 0
         self._chunk = 0
         self._fresh = True
-        self._closing = False
-        self._refused = False
-        self._paused = False
-        self._write_paused = False
+        self._closing = self._refused = False
+        self._paused = self._write_paused = False
         self._address = ""
         self.deadline = 0.0
 
@@ -120,8 +116,11 @@ class EdgeProtocol(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget the connection; hits that are being written still are."""
+        state = self._state
+        if self._canary and self._fresh and not (self._fed or self._closing or state.draining):
+            state.shared.count_refused()  # Some verify when the handshake is over.
         self._closing = True
-        self._state.connections.discard(self)
+        state.connections.discard(self)
         self._answers.clear()
         # The parser holds this protocol: a cycle that only the garbage collector would find.
         self._parser = None
@@ -382,6 +381,7 @@ class EdgeProtocol(asyncio.Protocol):
             if self._fed and not self._answers:
                 self._refuse(408)
                 return
+            self._closing = True
         self._transport.abort()
 
     def drain(self, *, patient: bool) -> None:
