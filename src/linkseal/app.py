@@ -29,6 +29,7 @@ from linkseal.certificates import Certificate, LocalCA, read_certificate
 from linkseal.certificates.held import open_key, shown
 from linkseal.certificates.process import run_certificates
 from linkseal.config import Address, Config
+from linkseal.edge.app_files import AppFiles
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.enrolled import client_rules
 from linkseal.edge.shared import Shared
@@ -87,6 +88,7 @@ class Service:
         self._retry_in = FIRST_RETRY
         self._shared = Shared()
         self._wrong: dict[str, int] = {}
+        self._app_files = AppFiles.beside(config.snapshot_file)
         self._ticket_secret = b""
         self._ticket_secret_due = 0.0
 
@@ -175,7 +177,7 @@ class Service:
             held = shown(store.certificates.in_use(), now)
             challenges = store.acme.challenges(now)
             hosts = store.domains.hosts()
-            app_files = store.app_links.served()
+            app_files = self._app_files.follow(store.app_links.served(), store.app_links.of)
             wrong = canary.read(config, store, now)
             clients = client_rules(store.domains.all(), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
@@ -208,6 +210,7 @@ class Service:
         named = frozenset(file for each in snapshot.certificates for file in each.files)
         self._files.sweep(named, self._named)
         self._named = named
+        self._app_files.sweep()
         self._wrong = snapshot.canary
         self._build_due = time.monotonic() + RENEWAL_CHECK
         self._retry_in = FIRST_RETRY

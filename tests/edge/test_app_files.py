@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 
 from linkseal.domains.app_links import KIND_OF_PATH, AppFileKind
+from linkseal.edge.app_files import AppFiles
 from linkseal.edge.snapshot import load_snapshot, save_snapshot
 from linkseal.seal import Kind
 from support.edge import SHARED, VAULT, Edge, files_in, read_reply, request, snapshot
@@ -16,13 +21,17 @@ from support.edge import SHARED, VAULT, Edge, files_in, read_reply, request, sna
 HOST, OTHER, TARGET = "links.acme.example", "links.other.example", "t-abc.ct.example.net"
 APPLE, ANDROID = AppFileKind
 CONTENT = {APPLE: b'\n{"applinks": "\xc3\xbc"}\r\n', ANDROID: b"[" + b"1," * 60_000 + b"1]"}
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PATHS = list(KIND_OF_PATH)
 
 
 @pytest.fixture
 def serving(edge: Edge, authority: trustme.CA, tmp_path: Path) -> Edge:
-    known = snapshot(files_in(tmp_path), authority, app_files={HOST: CONTENT})
-    save_snapshot(tmp_path / "edge.snapshot", known, VAULT)
+    path = tmp_path / "edge.snapshot"
+    put = AppFiles.beside(path).put
+    ids = {kind: put(content) for kind, content in CONTENT.items()}
+    known = snapshot(files_in(tmp_path), authority, app_files={HOST: ids})
+    save_snapshot(path, known, VAULT)
     deadline = time.monotonic() + 10
     while edge.get(PATHS[0], HOST).status != 200:
         assert time.monotonic() < deadline
@@ -134,14 +143,86 @@ def test_only_clicks_have_such_a_path(edge: Edge) -> None:
     assert edge.hits() == []
 
 
-def test_ten_thousand_domains_with_the_same_file_hold_it_once(
+@dataclass
+class Kept:
+    kind: AppFileKind
+    content: bytes
+    changed_at: datetime
+
+
+def test_files_are_written_once_and_read_again_only_when_they_changed(tmp_path: Path) -> None:
+    kept = {
+        HOST: [Kept(APPLE, b"1", NOW), Kept(ANDROID, b"2", NOW)],
+        OTHER: [Kept(APPLE, b"1", NOW)],
+    }
+    read: list[str] = []
+    files = AppFiles(tmp_path / "files")
+
+    def follow() -> dict[str, dict[AppFileKind, bytes]]:
+        def of(host: str) -> list[Kept]:
+            read.append(host)
+            return kept[host]
+
+        served = {host: {each.kind: each.changed_at for each in kept[host]} for host in kept}
+        found = files.follow(served, of)
+        files.sweep()
+        return {
+            host: {kind: files.load(each) for kind, each in kinds.items()}
+            for host, kinds in found.items()
+        }
+
+    assert follow() == {HOST: {APPLE: b"1", ANDROID: b"2"}, OTHER: {APPLE: b"1"}}
+    assert (follow(), read) == (follow(), [HOST, OTHER])
+    assert len(list((tmp_path / "files").iterdir())) == 2
+    kept[HOST] = [Kept(APPLE, b"3", NOW + timedelta(seconds=1))]
+    assert follow() == {HOST: {APPLE: b"3"}, OTHER: {APPLE: b"1"}}
+    assert read == [HOST, OTHER, HOST]
+    # What somebody deleted is written again; what nothing names goes, but not at once.
+    for each in (tmp_path / "files").iterdir():
+        each.unlink()
+    assert follow()[HOST] == {APPLE: b"3"}
+    del kept[HOST]
+    follow()
+    follow()
+    assert len(list((tmp_path / "files").iterdir())) == 2
+    for each in (tmp_path / "files").iterdir():
+        os.utime(each, (0, 0))
+    follow()
+    assert [each.read_bytes() for each in (tmp_path / "files").iterdir()] == [b"1"]
+
+
+def test_a_file_that_changes_while_it_is_asked_for_is_in_the_next_snapshot(tmp_path: Path) -> None:
+    files = AppFiles(tmp_path / "files")
+    later = NOW + timedelta(seconds=1)
+    assert files.follow({HOST: {APPLE: NOW}}, lambda _: [Kept(APPLE, b"2", later)]) == {HOST: {}}
+    found = files.follow({HOST: {APPLE: later}}, lambda _: [Kept(APPLE, b"2", later)])
+    assert files.load(found[HOST][APPLE]) == b"2"
+
+
+def test_a_file_that_is_damaged_or_gone_is_not_served(serving: Edge, tmp_path: Path) -> None:
+    apple, android = (
+        tmp_path / "edge.app-files" / hashlib.sha256(CONTENT[kind]).hexdigest()
+        for kind in (APPLE, ANDROID)
+    )
+    android.write_bytes(b"[]")
+    assert serving.get(PATHS[1], HOST).status == 503
+    android.unlink()
+    assert serving.get(PATHS[1], HOST).status == 503
+    android.write_bytes(CONTENT[ANDROID])
+    assert serving.get(PATHS[1], HOST).body == CONTENT[ANDROID]
+    apple.unlink()
+    assert serving.get(PATHS[0], HOST).status == 200, "it is in memory"
+
+
+def test_ten_thousand_domains_with_files_of_their_own_take_little_of_the_snapshot(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
-    files = {f"links.c{number}.example": {ANDROID: CONTENT[ANDROID]} for number in range(10_000)}
+    files = {
+        f"links.c{number}.example": {ANDROID: hashlib.sha256(b"%d" % number).hexdigest()}
+        for number in range(10_000)
+    }
     known = snapshot(files_in(tmp_path), authority, app_files=files)
     path = tmp_path / "edge.snapshot"
     save_snapshot(path, known, VAULT)
-    assert path.stat().st_size < 1_000_000
-    loaded = load_snapshot(path, VAULT)
-    assert loaded.app_files == files
-    assert len({id(each[ANDROID]) for each in loaded.app_files.values()}) == 1
+    assert path.stat().st_size < 1_300_000
+    assert load_snapshot(path, VAULT).app_files == files

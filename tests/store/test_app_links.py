@@ -81,7 +81,7 @@ def test_they_are_served_while_ownership_is_proven_and_the_edge_is_told(store: S
     assert store.app_links.served_on(store.domains.get(HOST)) == ()
     dns(store, passed=True)
     assert told()
-    assert store.app_links.served() == {HOST: {APPLE: FILE.content}}
+    assert store.app_links.served() == {HOST: {APPLE: NOW}}
     assert store.app_links.served_on(store.domains.get(HOST)) == ("apple-app-site-association",)
     dns(store, passed=False)
     assert told()
@@ -91,6 +91,17 @@ def test_they_are_served_while_ownership_is_proven_and_the_edge_is_told(store: S
     store.domains.apply(HOST, Step(Action.RELEASE, "test"), NOW)
     assert told()
     assert store.app_links.served() == {}
+
+
+def test_what_is_kept_already_is_not_changed_and_the_edge_not_told(store: Store) -> None:
+    store.app_links.put(HOST, [FILE, SITE], NOW)
+    begin = store.certificates.revision()
+    later = NOW + timedelta(hours=1)
+    store.app_links.put(HOST, [FILE, SITE], later)
+    assert store.certificates.revision() == begin
+    store.app_links.put(HOST, [MADE, SITE], later)
+    assert store.certificates.revision() == begin + 1
+    assert [each.changed_at for each in store.app_links.of(HOST)] == [NOW, later]
 
 
 def test_removed_once_they_are_gone(store: Store) -> None:

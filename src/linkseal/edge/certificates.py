@@ -87,24 +87,30 @@ class CertificateFiles:
         return file.chain + b"\n" + file.key
 
     def sweep(self, used: Collection[str], before: Collection[str]) -> None:
-        """Delete what nothing names, and has not for a while.
+        """Delete what nothing names, and has not for a while; see :func:`sweep`."""
+        sweep(self._directory, used, before)
 
-        Call it when the snapshot that names ``used`` is in place. A file's time is when
-        it was written, then when a snapshot first named it no more.
 
-        Args:
-            used: What the snapshot names.
-            before: What the one before it named.
-        """
-        old = time.time() - SWEEP_AFTER
-        with contextlib.suppress(FileNotFoundError):
-            for path in self._directory.iterdir():
-                if path.name in used:
-                    continue
-                if path.name in before:
-                    os.utime(path)
-                elif path.stat().st_mtime < old:
-                    path.unlink(missing_ok=True)
+def sweep(directory: Path, used: Collection[str], before: Collection[str]) -> None:
+    """Delete files of a directory that nothing names, and has not for a while.
+
+    Call it when the snapshot that names ``used`` is in place. A file's time is when
+    it was written, then when a snapshot first named it no more.
+
+    Args:
+        directory: Where they are; it may be missing.
+        used: What the snapshot names.
+        before: What the one before it named.
+    """
+    old = time.time() - SWEEP_AFTER
+    with contextlib.suppress(FileNotFoundError):
+        for path in directory.iterdir():
+            if path.name in used:
+                continue
+            if path.name in before:
+                os.utime(path)
+            elif path.stat().st_mtime < old:
+                path.unlink(missing_ok=True)
 
 
 def _id(chain: bytes) -> str:

@@ -17,7 +17,7 @@ from linkseal.errors import VaultError
 from linkseal.seal import Keyring
 from linkseal.vault import Vault, write_private
 
-FORMAT = 3
+FORMAT = 4
 _PURPOSE = "edge-snapshot"
 
 
@@ -54,9 +54,7 @@ class _File(msgspec.Struct):
     # Thousands of hosts have one CDN: each rule once, and its number by host.
     rules: list[_Rule]
     clients: dict[str, int]
-    # Likewise an app's file, which serves all names of a customer.
-    contents: list[bytes]
-    app_files: dict[str, dict[AppFileKind, int]]
+    app_files: dict[str, dict[AppFileKind, str]]
     canary: dict[str, int] = {}
 
 
@@ -74,7 +72,8 @@ class Snapshot:
         probe_key: Opens the nonces of probes, 32 bytes; empty: no probe is answered.
         clients: Whom to believe about the client's address, by host; where a host is not
             named the client is who connects.
-        app_files: What phones ask for to see which app opens links: by host, content by kind.
+        app_files: What phones ask for to see which app opens links: by host and kind the ids
+            of files (:class:`linkseal.edge.app_files.AppFiles`).
         canary: Names that are shown a wrong certificate on purpose, until when (Unix seconds).
     """
 
@@ -104,7 +103,7 @@ class Snapshot:
         ticket_secret: bytes,
         probe_key: bytes = b"",
         clients: Mapping[str, ClientRule] | None = None,
-        app_files: Mapping[str, Mapping[AppFileKind, bytes]] | None = None,
+        app_files: Mapping[str, Mapping[AppFileKind, str]] | None = None,
         canary: Mapping[str, int] | None = None,
     ) -> None:
         self.keyring = keyring
@@ -131,11 +130,6 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
     for host, each in snapshot.clients.items():
         rule = _Rule(each.networks, each.header, each.kind)
         clients[host] = rules.setdefault(rule, len(rules))
-    contents: dict[bytes, int] = {}
-    app_files = {
-        host: {kind: contents.setdefault(content, len(contents)) for kind, content in files.items()}
-        for host, files in snapshot.app_files.items()
-    }
     file = _File(
         format=FORMAT,
         keys=dict(snapshot.keyring.keys),
@@ -149,8 +143,7 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         probe_key=snapshot.probe_key,
         rules=list(rules),
         clients=clients,
-        contents=list(contents),
-        app_files=app_files,
+        app_files=snapshot.app_files,
         canary=dict(snapshot.canary),
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
@@ -185,10 +178,7 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         ticket_secret=file.ticket_secret,
         probe_key=file.probe_key,
         clients={host: rules[number] for host, number in file.clients.items()},
-        app_files={
-            host: {kind: file.contents[number] for kind, number in files.items()}
-            for host, files in file.app_files.items()
-        },
+        app_files=file.app_files,
         canary=file.canary,
     )
 

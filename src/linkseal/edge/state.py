@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from linkseal.config import EdgeConfig
 from linkseal.edge.answers import Answers
+from linkseal.edge.app_files import AppFiles
 from linkseal.edge.client import ClientRule
 from linkseal.edge.head import host_name
 from linkseal.edge.probe import Probes
@@ -58,7 +59,7 @@ class EdgeState:
         idle_deadline: When a connection that is answered now was idle for too long.
         keyring: The snapshot's.
         challenges: The snapshot's.
-        app_files: The snapshot's.
+        app_files: Reads the files that the snapshot names.
         shared: With the other workers.
         probes: What answers those who have a nonce.
         answers: With the current date, renewed each second.
@@ -73,8 +74,9 @@ class EdgeState:
         config: EdgeConfig,
         recorder: Recorder,
         snapshot: Snapshot,
-        slot: int = 0,
-        shared: Shared | None = None,
+        slot: int,
+        shared: Shared,
+        app_files: AppFiles,
     ) -> None:
         self._loop = loop
         self.config = config
@@ -86,8 +88,9 @@ class EdgeState:
         self.connections: set[EdgeProtocol] = set()
         self.opening: set[asyncio.Future[Any]] = set()
         self.draining = False
-        self.shared = shared or Shared()
-        self.probes = Probes(slot, snapshot.probe_key, self.shared)
+        self.shared = shared
+        self.app_files = app_files
+        self.probes = Probes(slot, snapshot.probe_key, shared)
         self.use(snapshot)
         self.tick()
 
@@ -96,7 +99,6 @@ class EdgeState:
         self.snapshot = snapshot
         self.keyring = snapshot.keyring
         self.challenges = snapshot.challenges
-        self.app_files = snapshot.app_files
         self.probes.key = snapshot.probe_key
         self._spellings: dict[bytes, Served | None] = {}
 

@@ -15,6 +15,7 @@ import uvloop
 
 from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.accept import Acceptor
+from linkseal.edge.app_files import AppFiles
 from linkseal.edge.metrics import Reporter
 from linkseal.edge.recorder import Recorder
 from linkseal.edge.shared import Shared
@@ -96,7 +97,8 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
     snapshot = load_snapshot(setup.snapshot_file, setup.vault)
     setup.tls.use(snapshot)
     recorder = Recorder(loop, setup.journal_dir, setup.slot, setup.journal)
-    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot, setup.shared)
+    files = AppFiles.beside(setup.snapshot_file)
+    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot, setup.shared, files)
     reporter = Reporter(state, recorder, setup.tls)
     acceptors = [
         Acceptor(loop, setup.http, state, None),

@@ -43,6 +43,8 @@ class AppLinks:
     def put(self, host: str, files: Iterable[AppFile], now: datetime) -> None:
         """Keep files of a domain in place of those of their kind; the others stay.
 
+        A file that is kept already is not changed by it.
+
         Args:
             host: A domain that is claimed.
             files: As they were read: UTF-8.
@@ -52,7 +54,14 @@ class AppLinks:
             StoreError: ``store-refused``: there is no such domain.
         """
         with self._database.transaction() as connection:
-            for file in files:
+            kept = {
+                (row.file, row.content)
+                for row in connection.execute(
+                    sa.select(app_links.c.file, app_links.c.content).where(app_links.c.host == host)
+                )
+            }
+            new = [each for each in files if (each.kind, each.content.decode("utf-8")) not in kept]
+            for file in new:
                 _delete(connection, host, [file.kind])
                 connection.execute(
                     app_links.insert().values(
@@ -62,7 +71,8 @@ class AppLinks:
                         changed_at_ms=to_ms(now),
                     )
                 )
-            bump(connection)
+            if new:
+                bump(connection)
 
     def remove(self, host: str, kinds: Collection[AppFileKind]) -> int:
         """Forget files of a domain; return how many there were."""
@@ -89,18 +99,18 @@ class AppLinks:
             return ()
         return tuple(each.kind.file_name for each in self.of(domain.host))
 
-    def served(self) -> dict[str, dict[AppFileKind, bytes]]:
-        """Return what the edge serves: by host, content by kind."""
+    def served(self) -> dict[str, dict[AppFileKind, datetime]]:
+        """Return what the edge serves: by host and kind, since when a file is as it is."""
         query = (
-            sa.select(app_links.c.host, app_links.c.file, app_links.c.content)
+            sa.select(app_links.c.host, app_links.c.file, app_links.c.changed_at_ms)
             .join(domains)
             .where(domains.c.state.in_(_SERVED_IN))
         )
-        found: dict[str, dict[AppFileKind, bytes]] = {}
+        found: dict[str, dict[AppFileKind, datetime]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
                 files = found.setdefault(row.host, {})
-                files[AppFileKind(row.file)] = row.content.encode("utf-8")
+                files[AppFileKind(row.file)] = from_ms(row.changed_at_ms)
         return found
 
 
