@@ -37,7 +37,7 @@ demo: $(STAMP) ## show the whole way of a link on loopback; ONCE=1 runs it unatt
 	@$(RUN) linkseal demo $(if $(ONCE),--once)
 
 test: $(STAMP) $(SYSTEM_STAMP) ## run the tests
-	@$(RUN) pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN) pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(STAMP) $(SYSTEM_STAMP) ## format, lint, types, import contracts, docs, tests
 	@$(RUN) ruff format --check .
@@ -47,7 +47,7 @@ check: $(STAMP) $(SYSTEM_STAMP) ## format, lint, types, import contracts, docs, 
 	@$(RUN) python -m scripts.reference --check
 	@$(RUN) python -m scripts.checks --check
 	@$(RUN) python -m scripts.guides --check
-	@$(RUN) pytest -n 2 --dist loadfile
+	@$(RUN) pytest -n 3 --dist loadfile
 
 bench: $(BENCH_STAMP) ## measure side by side with nginx and pytracking
 	@$(RUN) python -m bench

@@ -75,7 +75,7 @@ def test_what_a_ca_refuses_is_told_and_the_next_try_forgets_it(lab: Lab) -> None
     refused = lab.run("revoke", BRANDED, "--yes")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "try later" in refused.stderr
-    assert "hint: " in refused.stderr
+    assert '"hint": "the CA has a fault: it is tried again"' in refused.stderr
     assert lab.cli("show", BRANDED)["certificates"] == issued["certificates"]
 
 
@@ -104,7 +104,7 @@ def test_an_import_wins_over_an_order_that_is_under_way(lab: Lab) -> None:
     assert [each["fingerprint"] for each in shown["certificates"]] == [uploaded]
     assert served(lab) == uploaded
     refusal = lab.run("renew", BRANDED)
-    assert "(certificate-uploaded)" in refusal.stderr
+    assert json.loads(refusal.stderr)["code"] == "certificate-uploaded"
     # And back: an order takes the place of the upload at once.
     lab.ca.stay_processing(0)
     issued = lab.cli("issue", BRANDED)

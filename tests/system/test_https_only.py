@@ -14,8 +14,6 @@ from linkseal.store import Store
 from linkseal.watch.looking import keep_report
 from support.desk import HOST, Desk
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-
 
 @pytest.fixture
 def kept(desk: Desk) -> Iterator[Store]:
@@ -26,7 +24,7 @@ def kept(desk: Desk) -> Iterator[Store]:
 
 def look(store: Store, minutes: int, *, https_only: bool | None) -> bool:
     """Keep a look's report, and tell what is known after it."""
-    at = NOW + timedelta(minutes=minutes)
+    at = datetime.now(UTC) + timedelta(minutes=minutes)
     assert keep_report(store, store.domains.get(HOST), Report((), https_only=https_only), at)
     return store.domains.get(HOST).https_only
 
@@ -73,7 +71,7 @@ def test_it_is_of_the_name_not_of_a_route_or_a_claim(desk: Desk, kept: Store) ->
 
 def test_with_ssl_enabled_its_links_are_https(desk: Desk, kept: Store) -> None:
     desk.checked()
-    kept.domains.apply(HOST, Step(Action.REQUEST_SSL, "ann", route=Route.CDN), NOW)
+    kept.domains.apply(HOST, Step(Action.REQUEST_SSL, "ann", route=Route.CDN), datetime.now(UTC))
     look(kept, 1, https_only=True)
-    kept.domains.apply(HOST, Step(Action.APPROVE, "ann"), NOW + timedelta(minutes=2))
+    kept.domains.apply(HOST, Step(Action.APPROVE, "ann"), datetime.now(UTC) + timedelta(minutes=2))
     assert base(kept) == f"https://{HOST}"
