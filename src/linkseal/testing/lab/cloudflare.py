@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from linkseal.config import Address
-from linkseal.testing.lab.site import Site, haproxy, nginx, running, stunnel_program
+from linkseal.testing.lab.site import Site, nginx, running, small_haproxy, stunnel_program
 
 
 class Mode(enum.StrEnum):
@@ -25,17 +25,6 @@ class Mode(enum.StrEnum):
 
 
 _CONFIG = """\
-global
-    nbthread 1
-    maxconn 512
-
-defaults
-    mode http
-    retries 0
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-
 cache everything
     total-max-size 4
     max-age 7200
@@ -195,7 +184,7 @@ def cloudflare(
             secure=site.edge_http if mode is Mode.FLEXIBLE else leg,
             edge_http=site.edge_http,
         )
-        parts.enter_context(haproxy(site, text, site.https))
+        parts.enter_context(small_haproxy(site, text, site.https))
         yield
 
 

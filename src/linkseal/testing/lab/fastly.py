@@ -11,21 +11,10 @@ import contextlib
 from collections.abc import Iterator
 
 from linkseal.config import Address
-from linkseal.testing.lab.site import Site, haproxy, running
+from linkseal.testing.lab.site import Site, running, small_haproxy
 from linkseal.testing.programs import find_program
 
 _LEGS = """\
-global
-    nbthread 1
-    maxconn 512
-
-defaults
-    mode http
-    retries 0
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-
 frontend visitors
     bind {http}
     bind {https} ssl crt {certificate} alpn h2,http/1.1
@@ -142,5 +131,5 @@ def fastly(site: Site, snippet: str = "", *, cache_setting: bool = False) -> Ite
     words = [program, "-F", "-j", "none", "-n", str(site.directory / "varnish"), "-f", str(vcl)]
     words += ["-a", f"127.0.0.1:{varnish},PROXY", "-s", "malloc,16m", "-p", "default_ttl=0"]
     ready = Address("127.0.0.1", varnish)
-    with running(site, words, ready), haproxy(site, legs, site.https):
+    with running(site, words, ready), small_haproxy(site, legs, site.https):
         yield

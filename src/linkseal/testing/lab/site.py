@@ -110,6 +110,28 @@ def _listens(address: Address) -> bool:
         return False
 
 
+_HAPROXY = """\
+global
+    nbthread 1
+    maxconn 512
+
+defaults
+    mode http
+    retries 0
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+
+"""
+
+
+def small_haproxy(
+    site: Site, config: str, ready: Address
+) -> contextlib.AbstractContextManager[None]:
+    """Run HAProxy, as a stand-in needs it, with the frontends and backends of one."""
+    return haproxy(site, _HAPROXY + config, ready)
+
+
 def haproxy(site: Site, config: str, ready: Address) -> contextlib.AbstractContextManager[None]:
     """Run HAProxy with a configuration."""
     program = find_program("haproxy", "haproxy")
