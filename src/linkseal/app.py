@@ -179,7 +179,7 @@ class Service:
             hosts = store.domains.hosts()
             app_files = self._app_files.follow(store.app_links.served(), store.app_links.of)
             wrong = canary.read(config, store, now)
-            clients = client_rules(store.domains.all(), store.cdn_ranges.networks())
+            clients = client_rules(store.domains.all(reports=False), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
         certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
         own = self._own_certificate(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -153,6 +154,17 @@ def test_a_customer_has_several_domains_and_one_default(store: Store) -> None:
     assert not claim(store, default=True)
     assert not apply(store, Action.RELEASE).default
     assert not any(each.default for each in store.domains.of_customer(1))
+
+
+def test_reports_are_left_out_where_they_are_not_asked_for(store: Store) -> None:
+    claim(store)
+    assert report(store, route=None)
+    (whole,) = store.domains.all()
+    assert whole.report == REPORT
+    assert store.domains.of_customer(1) == [whole]
+    without = [replace(whole, report=None)]
+    assert store.domains.all(reports=False) == without
+    assert store.domains.of_customer(1, reports=False) == without
 
 
 def test_a_released_name_is_claimed_anew_with_everything_to_be_proven_again(store: Store) -> None:

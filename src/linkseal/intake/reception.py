@@ -51,8 +51,8 @@ class MessageQueries(Protocol):
 class DomainQueries(Protocol):
     """Which branded domains a customer has."""
 
-    def of_customer(self, customer_id: int) -> list[Domain]:
-        """Return them; raises ``StoreError`` when the database is down."""
+    def of_customer(self, customer_id: int, *, reports: bool) -> list[Domain]:
+        """Return them, with their reports or without; raises ``StoreError`` as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Reception:
         config = self._config
         now = datetime.now(UTC)
         message_id = MessageID.make(now, secrets.token_bytes(RANDOM_BYTES))
-        domains = self._domains.of_customer(customer.id)
+        domains = self._domains.of_customer(customer.id, reports=False)
         chosen = choose_base(
             shared_host=config.shared_host,
             from_domain=from_domain,

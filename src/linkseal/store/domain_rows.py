@@ -5,10 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from linkseal.domains.base import DomainState
 from linkseal.domains.lifecycle import Action, Route
 from linkseal.store.domain_values import Domain, Transition
+from linkseal.store.schema import customers, domains
 from linkseal.store.times import from_ms
+
+
+def query_domains(*, reports: bool) -> sa.Select[Any]:
+    """Return the query whose rows :func:`domain_of` reads.
+
+    Args:
+        reports: Whether with the report, which is most of a row.
+    """
+    found = [each for each in domains.c if reports or each is not domains.c.report]
+    left_out = [] if reports else [sa.null().label("report")]
+    return sa.select(*found, *left_out, customers.c.name.label("customer")).join(customers)
 
 
 def domain_of(row: Any) -> Domain:

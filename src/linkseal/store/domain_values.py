@@ -35,7 +35,8 @@ class Domain:
         https_only: Whether browsers turn its http links into https; of no claim, but of the name.
         failures: How often in a row the watch found it broken.
         failing_since: Since when; ``None`` when the last look was good.
-        report: The latest report of the checks of this claim; ``None`` before the first.
+        report: The latest report of the checks of this claim; ``None`` before the first, and
+            where it was not asked for.
         report_at: When that was made.
         report_blocks: Whether a check of it fails that SSL must not be enabled with.
         claimed_at: When it was last claimed.

@@ -25,11 +25,10 @@ from linkseal.store.certificates import bump
 from linkseal.store.claiming import claim
 from linkseal.store.database import Database
 from linkseal.store.domain_changes import UNBROKEN, UNSEEN, change, held, missing, note
-from linkseal.store.domain_rows import domain_of, optional_from_ms, transition_of
+from linkseal.store.domain_rows import domain_of, optional_from_ms, query_domains, transition_of
 from linkseal.store.domain_values import Domain, Transition
 from linkseal.store.schema import (
     app_links,
-    customers,
     domain_history,
     domain_targets,
     domains,
@@ -290,13 +289,13 @@ class Domains:
             raise missing(host)
         return found[0]
 
-    def all(self) -> list[Domain]:
-        """Return every domain, released ones included, by host."""
-        return self._domains(sa.true())
+    def all(self, *, reports: bool = True) -> list[Domain]:
+        """Return every domain, released ones included, by host; with its report, or without."""
+        return self._domains(sa.true(), reports=reports)
 
-    def of_customer(self, customer_id: int) -> list[Domain]:
-        """Return a customer's domains, released ones included, by host."""
-        return self._domains(domains.c.customer_id == customer_id)
+    def of_customer(self, customer_id: int, *, reports: bool = True) -> list[Domain]:
+        """Return a customer's domains, as :meth:`all` does."""
+        return self._domains(domains.c.customer_id == customer_id, reports=reports)
 
     def queue(self) -> list[Domain]:
         """Return what waits for approval, the longest first."""
@@ -325,13 +324,10 @@ class Domains:
         with self._database.reading() as connection:
             return [transition_of(row) for row in connection.execute(query)]
 
-    def _domains(self, where: sa.ColumnElement[bool], *order: sa.Column[Any]) -> list[Domain]:
-        query = (
-            sa.select(domains, customers.c.name.label("customer"))
-            .join(customers)
-            .where(where)
-            .order_by(*order, domains.c.host)
-        )
+    def _domains(
+        self, where: sa.ColumnElement[bool], *order: sa.Column[Any], reports: bool = True
+    ) -> list[Domain]:
+        query = query_domains(reports=reports).where(where).order_by(*order, domains.c.host)
         with self._database.reading() as connection:
             return [domain_of(row) for row in connection.execute(query)]
 

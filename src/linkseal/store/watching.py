@@ -11,13 +11,11 @@ import sqlalchemy as sa
 
 from linkseal.domains.base import DomainState
 from linkseal.store.database import Database
-from linkseal.store.domain_rows import domain_of, optional_from_ms
+from linkseal.store.domain_rows import domain_of, optional_from_ms, query_domains
 from linkseal.store.domain_values import Domain
-from linkseal.store.schema import customers, domain_history, domain_looks, domains, edge_revision
+from linkseal.store.schema import domain_history, domain_looks, domains, edge_revision
 from linkseal.store.times import from_ms, to_ms
 
-# Reports are most of a row, and the watch makes its own.
-_COLUMNS = [each for each in domains.c if each.name != "report"]
 _ASIDE = [DomainState.RELEASED.value, DomainState.CLAIMED.value]
 
 
@@ -67,17 +65,13 @@ class Watching:
 
     def domains(self) -> list[Domain]:
         """Return the domains that may have to be watched, without their reports."""
-        query = (
-            sa.select(*_COLUMNS, sa.null().label("report"), customers.c.name.label("customer"))
-            .join(customers)
-            .where(
-                sa.or_(
-                    domains.c.state.not_in(_ASIDE),
-                    sa.and_(
-                        domains.c.state == DomainState.CLAIMED.value,
-                        domains.c.failing_since_ms.is_not(None),
-                    ),
-                )
+        query = query_domains(reports=False).where(
+            sa.or_(
+                domains.c.state.not_in(_ASIDE),
+                sa.and_(
+                    domains.c.state == DomainState.CLAIMED.value,
+                    domains.c.failing_since_ms.is_not(None),
+                ),
             )
         )
         with self._database.reading() as connection:

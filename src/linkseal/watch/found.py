@@ -34,7 +34,7 @@ class Found:
         over_ipv6: Whether the domain has IPv6 addresses only.
         of_names: Whether what failed is what DNS says.
         addresses: Where the domain leads, as far as it could be reached.
-        chains: The different leaf certificates that were shown, DER.
+        leaves: The different leaf certificates that were shown, DER.
         report: Of all checks, where everything was looked at.
     """
 
