@@ -128,6 +128,23 @@ class Customer:
         self.service.start()
         return found
 
+    async def shown(self) -> None:
+        """Wait until whoever holds the name shows a certificate for it that is trusted.
+
+        The edge takes what the store holds within seconds, not at once.
+        """
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with (
+                    self.connect() as plain,
+                    self.trusted.wrap_socket(plain, server_hostname=HOST),
+                ):
+                    return
+            except ssl.SSLError:
+                assert time.monotonic() < deadline, "the certificate is not shown"
+                await asyncio.sleep(0.1)
+
     def site(self, found: Any, source: str = "127.0.0.1") -> Site:
         """Return the claimed domain as a stand-in before it knows it.
 
@@ -174,7 +191,7 @@ class Customer:
         done = self.run("domain", "check", HOST, "--json")
         report = json.loads(done.stdout)
         failing = [each for each in report["verdicts"] if each["check"] in report["blocking"]]
-        assert (done.returncode, failing) == (0, []), done.stderr
+        assert (done.returncode, failing) == (0, []), (failing, done.stderr)
         return report
 
     async def send(self) -> str:

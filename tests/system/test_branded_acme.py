@@ -32,5 +32,6 @@ async def test_from_the_claim_to_a_click_with_a_certificate_that_we_obtain(
             mine.claim(issuer=ca.url)
             issued = mine.json("certificate", "issue", HOST, "--customer", "acme")
             assert (issued["state"], issued["route"]) == ("valid", "acme")
+            await mine.shown()
             mine.enable("acme")
             await mine.send_and_click()

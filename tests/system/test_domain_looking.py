@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from linkseal.domains.checks import judge
@@ -16,6 +17,7 @@ from linkseal.domains.guides import GUIDES
 from linkseal.domains.observation import Observation, Tried, save_observation
 from linkseal.domains.profiles import PROFILES
 from linkseal.store import Store
+from linkseal.testing.service import linkseal
 from linkseal.watch.looking import keep_report
 from support.checks import ROOT, observed
 from support.desk import HOST, Desk
@@ -235,6 +237,23 @@ def test_a_look_that_cannot_be_saved_is_kept_and_told(desk: Desk, tmp_path: Path
     told = desk.run("check", HOST, "--save", str(tmp_path / "new" / "look.json"))
     assert f"{HOST} is released: no links are made on it" in told.stdout
     assert desk.run("explain", str(tmp_path / "new" / "look.json")).stdout == told.stdout
+
+
+def test_a_look_gives_the_edge_the_time_to_take_a_new_certificate(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.said("add", HOST, "--customer", "acme")
+    with desk.config_file.open("a") as config:
+        config.write(NO_DNS)
+    web = trustme.CA()
+    web.cert_pem.write_to_path(tmp_path / "root.pem")
+    web.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    before = datetime.now(UTC)
+    words = (HOST, str(tmp_path / "own.pem"), "--root", str(tmp_path / "root.pem"))
+    imported = linkseal("--config", str(desk.config_file), "certificate", "import", *words)
+    assert imported.returncode == 0, imported.stderr
+    looked = json.loads(desk.run("check", HOST, "--json").stdout)
+    assert datetime.fromisoformat(looked["at"]) - before >= timedelta(seconds=3)
 
 
 def test_what_is_no_look_is_refused(desk: Desk, tmp_path: Path) -> None:

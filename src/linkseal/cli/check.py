@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -28,11 +29,14 @@ from linkseal.prober import (
     probe,
     trusted_roots,
 )
+from linkseal.store import Store
 from linkseal.watch.canary import refuse, showing
 from linkseal.watch.looking import conclude, make_request
 
 _END_SECONDS: Final = 15.0
 """Until every worker shows the right certificate again: a second or two as a rule."""
+_TAKEN_SECONDS: Final = 3.0
+"""Until the edge shows a certificate that was stored: its tick and the service's."""
 _PARTS: Final = ("dns", "tls", "http")
 
 
@@ -73,6 +77,7 @@ def check(
             refuse(settings, opened, domain)
         key = datadir.open_probe_key(settings, datadir.open_vault(settings))
         request = make_request(settings, opened, domain, key)
+        _await_edge(opened, name)
         observation = _look(settings, request, quiet=json)
         if canary:
             with showing(settings, opened, domain) as seconds:
@@ -95,6 +100,19 @@ def check(
         write_file(save, save_observation(observation))
     if report.blocking:
         raise typer.Exit(1)
+
+
+def _await_edge(opened: Store, name: str) -> None:
+    """Give the edge its time to take a certificate that was stored just now.
+
+    A look before that would tell of the certificate that was shown until then.
+    """
+    stored = (each.stored_at for each in opened.certificates.of_name(name))
+    age = (
+        datetime.now(UTC) - max(stored, default=datetime.min.replace(tzinfo=UTC))
+    ).total_seconds()
+    if 0 <= age < _TAKEN_SECONDS:
+        time.sleep(_TAKEN_SECONDS - age)
 
 
 def _look(settings: Config, request: ProbeRequest, *, quiet: bool) -> Observation:
