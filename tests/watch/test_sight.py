@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import REGISTRY
 
 from linkseal.config import Address
 from linkseal.domains.base import DomainState
+from linkseal.edge.probe import Asked
 from linkseal.testing.dns_server import Fault
 from linkseal.testing.programs import free_port
 from prober.lab import BASE
@@ -92,6 +94,33 @@ async def test_a_start_while_blind_blames_nobody_and_tells_it_no_second_time(
             assert found.kinds() == ["watch-blind"]
             found.broken.clear()
             await until(lambda: found.kinds() == ["watch-blind", "watch-sees"])
+
+
+async def test_a_look_that_began_while_blind_blames_nobody_though_it_ends_later(
+    tmp_path: Path,
+) -> None:
+    async with live_domains(tmp_path, 5) as found:
+        behave, late, held = found.origin.behave, asyncio.Event(), asyncio.Event()
+        assert behave is not None
+
+        async def slowly(asked: Asked, answer: bytes) -> Any:
+            said = behave(asked, answer)
+            if late.is_set() and asked.host == name_of(1) and not held.is_set():
+                held.set()
+                await until(lambda: not blind())
+            return said
+
+        async with found.watching():
+            await looks(found, 10)
+            found.origin.behave = slowly
+            found.broken.update(name_of(each) for each in range(5))
+            await until(blind)
+            late.set()
+            await held.wait()
+            found.broken.clear()
+            await until(lambda: "watch-sees" in found.kinds())
+            await looks(found, 20)
+        assert found.kinds() == ["watch-blind", "watch-sees"]
 
 
 async def test_blindness_that_cannot_be_kept_is_told_later(tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ class Sight:
 
     Attributes:
         reached: Whether what must always be reached was, after the look failed, in the way
-            that it failed: by name, over IPv6.
+            that it failed: by name, over IPv6; and since the look began, if it was not before.
         certain: Whether that lies outside, as the operator says, and so settles it.
         others: Whether any other domain is looked at as often.
         others_good: Whether any other was found good since this one began to fail.

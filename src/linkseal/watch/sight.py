@@ -6,7 +6,7 @@ import asyncio
 import enum
 import itertools
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Final
 
@@ -58,11 +58,14 @@ class Eyes:
     Args:
         references: Asked after a look that failed.
         records: Alerts go there.
+        now: The watch's clock.
     """
 
-    def __init__(self, references: References, records: Records) -> None:
+    def __init__(self, references: References, records: Records, now: Callable[[], float]) -> None:
         self._references = references
         self._records = records
+        self._now = now
+        self._regained_at = -math.inf
         self._well = Latest()
         self._resolved = Latest()
         # Until when each counts as failing: from when its links left it, it says nothing new.
@@ -88,7 +91,14 @@ class Eyes:
         return (await self._references.reach()).over_ipv6
 
     async def weigh(
-        self, host: str, since: float, found: Found, *, others: bool, whole_round: bool
+        self,
+        host: str,
+        since: float,
+        found: Found,
+        *,
+        began: float,
+        others: bool,
+        whole_round: bool,
     ) -> Sight:
         """Return what a failed look of a domain has to be weighed against.
 
@@ -96,6 +106,7 @@ class Eyes:
             host: The domain.
             since: When it began to fail.
             found: What the look came to.
+            began: When the look began: before sight was regained, it saw as little as we did.
             others: Whether any other domain is looked at as often.
             whole_round: Whether each of them had its turn since.
         """
@@ -112,7 +123,8 @@ class Eyes:
             other for other, left in self._failing.items() if other != host and left >= since
         )
         return Sight(
-            reached=reach.connects
+            reached=began >= self._regained_at
+            and reach.connects
             and (resolves or not found.of_names)
             and (reach.over_ipv6 or not found.over_ipv6),
             certain=self._references.certain,
@@ -186,6 +198,7 @@ class Eyes:
     def _regain(self, what: Lost) -> None:
         if what in self._lost:
             log.warning("the watch sees again", was=self._lost.pop(what))
+            self._regained_at = self._now()
             self._sees = not self._lost
             self._turned.set()
 

@@ -92,7 +92,7 @@ class Watcher:
         self._roots = tuple(roots)
         self._installation = installation
         self._rules = Rules(watch.interval, watch.retry, watch.failures, watch.recoveries)
-        self._eyes = Eyes(References(config, key), records)
+        self._eyes = Eyes(References(config, key), records, self.now)
         self._watched: dict[str, Watched] = {}
         # The last looks of another life of this process; empty once they are taken up.
         self._before: Mapping[str, Look] | None = None
@@ -230,7 +230,7 @@ class Watcher:
             own=domain.own_networks,
             networks=networks,
         )
-        sight = await self._weigh(watched, found) if found.failed else None
+        sight = await self._weigh(watched, found, began) if found.failed else None
         if self._watched.get(domain.host) is not watched:
             return  # It was changed meanwhile: what was seen is of what it was.
         watched.addresses = found.addresses
@@ -242,7 +242,7 @@ class Watcher:
         if found.report is not None:
             await self._records.keep_report(watched.domain, found.report, seen.at)
 
-    async def _weigh(self, watched: Watched, found: Found) -> Sight:
+    async def _weigh(self, watched: Watched, found: Found, began: float) -> Sight:
         failing_since = watched.course.failing_since
         since = self.now() if failing_since is None else failing_since
         interval, first = self._rules.interval, self._queue.first()
@@ -252,6 +252,7 @@ class Watcher:
             watched.domain.host,
             since,
             found,
+            began=began,
             others=any(
                 each is not watched and each.course.scope is Scope.SSL and not each.course.broken
                 for each in self._watched.values()
@@ -271,7 +272,8 @@ class Watcher:
             if not sight.reached or (outcome is Outcome.BREAKS and sight.blame is Blame.OURS):
                 metrics.LOOKS.labels("unseen").inc()
                 watched.course = course.unseen(self.now(), level=level_of(found.failed))
-                return f"not counted: {self._eyes.why or 'nothing is reached over IPv6 from here'}"
+                why = self._eyes.why or "we saw nothing when it began, or see nothing over IPv6"
+                return f"not counted: {why}"
             if sight.blame is Blame.UNDECIDED:
                 outcome = Outcome.NOTHING
             metrics.LOOKS.labels("failed").inc()
