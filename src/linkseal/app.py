@@ -289,9 +289,9 @@ class Service:
         """Write a new snapshot when a key or certificate changed, or is due for renewal."""
         due = time.monotonic() >= self._build_due
         changed = self._stat_sources() != self._sources
-        if not (reload or due or changed or self._canary_over()):
-            return
         try:
+            if not (reload or due or changed or self._canary_over()):
+                return
             snapshot = self._build_snapshot()
             self._tls.use(snapshot)
             self._save(snapshot)

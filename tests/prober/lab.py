@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import trustme
@@ -50,15 +52,20 @@ def settings(server: DNSServer | None, **more: Any) -> ProberConfig:
 
 
 def request(**more: Any) -> ProbeRequest:
-    asked: dict[str, Any] = {
+    """Return what is asked of :data:`HOST`: fields of the request, or of what is known."""
+    asked = {each.name for each in dataclasses.fields(ProbeRequest)}
+    known: dict[str, Any] = {
         "host": HOST,
         "target": TARGET,
         "ownership": OWNERSHIP,
         "base_domain": BASE,
         "route": "uploaded",
-        "signer": KeySigner(HOST, KEY),
+        "at": datetime.now(UTC),
     }
-    return ProbeRequest(**(asked | more))
+    known |= {name: value for name, value in more.items() if name not in asked}
+    of_request = {name: value for name, value in more.items() if name in asked}
+    made = ProbeRequest(Observation(**known), KeySigner(HOST, KEY))
+    return dataclasses.replace(made, **of_request)
 
 
 @dataclass

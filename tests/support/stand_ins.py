@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from linkseal import datadir
 from linkseal.config import Address
 from linkseal.domains.checks import Result, judge
+from linkseal.domains.observation import Observation
 from linkseal.domains.profiles import detect
 from linkseal.errors import ServiceError
 from linkseal.prober import KeySigner, ProbeRequest, probe, trusted_roots
@@ -55,15 +57,15 @@ class Claimed:
     async def look(self, route: str = "cdn") -> Looked:
         settings = self.service.config
         key = datadir.open_probe_key(settings, datadir.open_vault(settings))
-        asking = ProbeRequest(
+        known = Observation(
             host=HOST,
             target=self.site.target,
             ownership=self.site.ownership,
             base_domain=BASE,
             route=route,
-            signer=KeySigner(HOST, key),
+            at=datetime.now(UTC),
         )
-        seen = await probe(asking, settings.prober)
+        seen = await probe(ProbeRequest(known, KeySigner(HOST, key)), settings.prober)
         front = detect(seen).profile
         report = judge(seen, roots=trusted_roots(settings.prober), cdn=front)
         told = {

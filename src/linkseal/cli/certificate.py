@@ -350,8 +350,9 @@ def export(
 def _revoke_at_ca(accounts: Accounts, held: StoredCertificate, reason: int) -> None:
     try:
         accounts.authority(held.issuer).revoke(held.chain.encode("ascii"), reason)
-    except CertificateError:
-        warn("the CA did not revoke it, so it is shown still; --local withdraws it here only")
+    except CertificateError as error:
+        still = "it is shown still; --local withdraws it here only"
+        error.hint = f"{error.hint}; {still}" if error.hint else still
         raise
 
 

@@ -108,7 +108,7 @@ class Exchanges:
         """Fetch the well-known files that are set up, from one address of each family."""
         found = []
         for name in self.request.app_files if Part.REST in self.request.parts else ():
-            question = Question("GET", self.request.host, f"/.well-known/{name}")
+            question = Question("GET", self.request.known.host, f"/.well-known/{name}")
             for address in _one_of_each_family(addresses) or [""]:
                 reply = Reply(error="no address to ask")
                 if address:
@@ -130,12 +130,12 @@ class Exchanges:
         request = self.request
         found: list[float] = []
         # On the other routes every request goes straight to our edge.
-        if Part.REST not in request.parts or request.route not in {"", "cdn", "proxy"}:
+        if Part.REST not in request.parts or request.known.route not in {"", "cdn", "proxy"}:
             return ()
         for address in _one_of_each_family(addresses)[:1]:
             for _ in range(DIRECT):
                 nonce = request.signer.sign(1)
-                question = Question("GET", request.target, f"{PROBE_PATH}{nonce}/echo")
+                question = Question("GET", request.known.target, f"{PROBE_PATH}{nonce}/echo")
                 reply = await self._ask(question, address, secure=True)
                 if request.signer.read_echo(reply.headers, reply.body, nonce) is None:
                     return ()
@@ -178,7 +178,7 @@ class Exchanges:
 
     def _uses_http_01(self) -> bool:
         request = self.request
-        http_01 = request.route == "acme" and not request.acme_delegation
+        http_01 = request.known.route == "acme" and not request.known.acme_delegation
         return http_01 and Part.REST in request.parts
 
     async def _challenge(self, address: str) -> None:
@@ -186,7 +186,7 @@ class Exchanges:
         nonce = self.request.signer.sign(2)
         path = f"{CHALLENGE_PATH}{nonce}"
         said = await self._exchange(address, "acme", nonce, "", scheme="http", path=path)
-        if said.headers.get("location", "") == f"https://{self.request.host}{path}":
+        if said.headers.get("location", "") == f"https://{self.request.known.host}{path}":
             await self._exchange(address, "acme", nonce, "", path=path)
 
     async def _queries(self, address: str) -> None:
@@ -225,7 +225,7 @@ class Exchanges:
         forged: tuple[tuple[str, str], ...] = (),
         path: str = "",
     ) -> Exchange:
-        host = self.request.host
+        host = self.request.known.host
         target = path or f"{PROBE_PATH}{nonce}/{variant}{query}"
         if length:
             target += "?long="

@@ -43,18 +43,18 @@ class Names:
 
 async def look_up_addresses(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
     """Ask the public resolvers where recipients are led, and nothing else."""
-    answers = await _as_recipients(request.host, lookup)
+    answers = await _as_recipients(request.known.host, lookup)
     ours: list[list[str]] = []
     if config.refused_networks:
-        names = (request.base_domain, request.target)
+        names = (request.known.base_domain, request.known.target)
         ours = await together(lookup.addresses(name) for name in names)
     own = tuple(dict.fromkeys(each for found in ours for each in found))
-    return _names(request.host, answers, (), own, (), config)
+    return _names(request.known.host, answers, (), own, (), config)
 
 
 async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -> Names:
     """Ask everything about a branded domain's names."""
-    host = request.host
+    host = request.known.host
     async with asyncio.TaskGroup() as group:
         questions = [
             group.create_task(each)
@@ -70,7 +70,7 @@ async def look_up(request: ProbeRequest, config: ProberConfig, lookup: Lookup) -
         walk = group.create_task(_walk(host, lookup))
         ours = [
             group.create_task(lookup.addresses(name))
-            for name in (request.base_domain, request.target)
+            for name in (request.known.base_domain, request.known.target)
         ]
     answers = list(dict.fromkeys(each for task in questions for each in task.result()))
     own = tuple(dict.fromkeys(each for task in ours for each in task.result()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from linkseal.domains.echo import find_echo
-from linkseal.domains.observation import Echo
+from linkseal.domains.observation import Echo, Observation
 from linkseal.seal.nonce import ENTROPY_BYTES, make_nonce
 
 RUN_SECONDS: Final = 55.0
@@ -88,44 +88,22 @@ EVERYTHING: Final = Part.NAMES | Part.PORTS | Part.VERSIONS | Part.ECHO | Part.R
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What to look at. What is only handed on to the observation keeps its meaning there.
+    """What to look at.
 
     Attributes:
-        host: The branded domain, lower-case A-labels.
-        target: Its target.
-        ownership: The TXT value that proves it.
-        base_domain: Ours.
-        route: ``cdn``, ``proxy``, ``acme``, ``uploaded``, or empty.
+        known: The observation before anything is seen: what we know of the domain ourselves.
         signer: Makes nonces and reads what comes back.
         parts: What is looked at.
         addresses: Where the host was found to lead by an earlier run, and may be connected to:
             taken where ``parts`` does not ask DNS.
         app_files: Names under ``/.well-known/`` that are set up for the domain.
-        caa_identities: Handed on.
-        caa_accounts: Handed on.
-        acme_delegation: Handed on.
-        certificate_state: Handed on.
-        certificate_problem: Handed on.
-        waiting: Handed on.
-        https_links: Handed on.
     """
 
-    host: str
-    target: str
-    ownership: str
-    base_domain: str
-    route: str
+    known: Observation
     signer: Signer
     parts: Part = EVERYTHING
     addresses: tuple[str, ...] = ()
     app_files: tuple[str, ...] = ()
-    caa_identities: tuple[str, ...] = ()
-    caa_accounts: tuple[str, ...] = ()
-    acme_delegation: str = ""
-    certificate_state: str = ""
-    certificate_problem: str = ""
-    waiting: str = ""
-    https_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
+
 from linkseal.config import ProberConfig
 from linkseal.domains.observation import Handshake, Observation, Parent, Tried
 from linkseal.prober.addresses import egress_addresses
@@ -71,7 +73,7 @@ async def probe(
     async with asyncio.TaskGroup() as group:
         shakes = [
             group.create_task(
-                shake_hands(address, config.https_port, request.host, version, budget)
+                shake_hands(address, config.https_port, request.known.host, version, budget)
             )
             for address in open_at[443]
             for version in VERSIONS
@@ -91,12 +93,8 @@ async def probe(
         tried += [each for each, _ in found if each is not None]
         handshakes += [each for _, each in found if each is not None]
     refused = [Tried(each, usual, _NOT_ASKED) for each in names.refused for usual in ports]
-    return Observation(
-        host=request.host,
-        target=request.target,
-        ownership=request.ownership,
-        base_domain=request.base_domain,
-        route=request.route,
+    return msgspec.structs.replace(
+        request.known,
         at=at,
         own_addresses=names.own,
         egress=egress_addresses(names.addresses, config),
@@ -108,13 +106,6 @@ async def probe(
         direct_seconds=direct.result(),
         app_files=files.result(),
         parents=parents.result(),
-        caa_identities=request.caa_identities,
-        caa_accounts=request.caa_accounts,
-        acme_delegation=request.acme_delegation,
-        certificate_state=request.certificate_state,
-        certificate_problem=request.certificate_problem,
-        waiting=request.waiting,
-        https_links=request.https_links,
     )
 
 
@@ -131,7 +122,7 @@ async def _find_parents(
 ) -> list[Parent]:
     if Part.REST not in request.parts:
         return []
-    return await find_parents(request.host, config, lookup)
+    return await find_parents(request.known.host, config, lookup)
 
 
 async def _reach(
@@ -145,4 +136,4 @@ async def _reach(
     found = None if tried else await try_port(address, port, 443, budget)
     if found is not None and found.error:
         return found, None
-    return found, await shake_hands(address, port, exchanges.request.host, BROWSER, budget)
+    return found, await shake_hands(address, port, exchanges.request.known.host, BROWSER, budget)

@@ -14,6 +14,7 @@ from linkseal.domains.base import DomainState
 from linkseal.domains.caa import known_identities
 from linkseal.domains.checks import Report, Result
 from linkseal.domains.lifecycle import Action, Route, Step
+from linkseal.domains.observation import Observation
 from linkseal.errors import StoreError
 from linkseal.prober import EVERYTHING, KeySigner, Part, ProbeRequest
 from linkseal.store import CertificateName, Challenge, Domain, Store
@@ -42,40 +43,45 @@ def make_request(
     Raises:
         StoreError: The database cannot be used.
     """
-    state = problem = waiting = delegation = ""
-    identities: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    app_files: tuple[str, ...] = ()
-    if Part.REST in parts:
-        app_files = store.app_links.served_on(domain)
-        held = _held(store, domain.host)
-        if held is not None:
-            stands = standing(held, store.certificates.of_name(held.name), datetime.now(UTC))
-            state, waiting = stands.state.value, held.waiting
-            problem = (held.problem or {}).get("detail", "")
-            delegation = domain.delegation if held.challenge is Challenge.DNS_01 else ""
-        if domain.route is Route.ACME:
-            directories = [each.directory for each in config.acme.issuers]
-            identities = known_identities(directories)
-            known = (store.acme.account(each) for each in directories)
-            accounts = tuple(account[0] for account in known if account and account[0])
-    return ProbeRequest(
+    known = Observation(
         host=domain.host,
         target=domain.target,
         ownership=domain.ownership,
         base_domain=config.base_domain,
         route=domain.route.value if domain.route else "",
-        signer=KeySigner(domain.host, key),
-        parts=parts,
-        addresses=addresses,
-        app_files=app_files,
-        caa_identities=identities,
-        caa_accounts=accounts,
-        acme_delegation=delegation,
-        certificate_state=state,
-        certificate_problem=problem,
-        waiting=waiting,
+        at=datetime.now(UTC),
         https_links=domain.state in {DomainState.SSL_ENABLED, DomainState.SSL_DEGRADED},
+    )
+    app_files: tuple[str, ...] = ()
+    if Part.REST in parts:
+        known = _with_certificate(config, store, domain, known)
+        app_files = store.app_links.served_on(domain)
+    signer = KeySigner(domain.host, key)
+    return ProbeRequest(known, signer, parts, addresses, app_files)
+
+
+def _with_certificate(
+    config: Config, store: Store, domain: Domain, known: Observation
+) -> Observation:
+    """Return it with how it stands with the certificate we hold, and with what CAs are asked."""
+    held = _held(store, domain.host)
+    if held is not None:
+        stands = standing(held, store.certificates.of_name(held.name), known.at)
+        known = msgspec.structs.replace(
+            known,
+            certificate_state=stands.state.value,
+            certificate_problem=(held.problem or {}).get("detail", ""),
+            waiting=held.waiting,
+            acme_delegation=domain.delegation if held.challenge is Challenge.DNS_01 else "",
+        )
+    if domain.route is not Route.ACME:
+        return known
+    directories = [each.directory for each in config.acme.issuers]
+    accounts = (store.acme.account(each) for each in directories)
+    return msgspec.structs.replace(
+        known,
+        caa_identities=known_identities(directories),
+        caa_accounts=tuple(account[0] for account in accounts if account and account[0]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from linkseal.config import Address, Config
@@ -83,15 +84,15 @@ class References:
 
     async def _shared(self, parts: Part) -> Observation:
         host = self.shared_host
-        request = ProbeRequest(
+        known = Observation(
             host=host,
             target=host,
             ownership="",
             base_domain=self._config.base_domain,
             route="",
-            signer=KeySigner(host, self._key),
-            parts=parts,
+            at=datetime.now(UTC),
         )
+        request = ProbeRequest(known, KeySigner(host, self._key), parts)
         return await probe(request, self._config.prober, seconds=2 * _SECONDS)
 
 
