@@ -171,7 +171,7 @@ def test_the_from_domain_wins_over_the_default_and_the_closest_over_both() -> No
     st.sampled_from(DegradedPolicy),
     st.sampled_from(["acme.example", "other.example", "third.example", ""]),
 )
-def test_http_is_only_ever_a_branded_domain_whose_ssl_was_never_enabled(
+def test_http_is_only_ever_a_branded_domain_whose_ssl_is_not_enabled(
     domains: list[BrandedDomain],
     sending_ip: SendingIP,
     ssl: SSLPolicy,

@@ -3,7 +3,8 @@
 The whole of it is the table in ``docs/reference/bases.md``, tested row by row. Chosen
 by: the branded domain that matches the From address, then the customer's default
 domain, then the shared tracking domain. Plain http on a branded domain exists only
-until SSL is enabled there, and never comes back by itself.
+until SSL is enabled there, and never comes back by itself: only where somebody disabled
+SSL, or released the name and claimed it anew.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ class DomainState(enum.StrEnum):
     SSL_DEGRADED = "ssl_degraded"
     REJECTED = "rejected"
     RELEASED = "released"
+
+
+_DNS_DONE = frozenset({DomainState.DNS_VALID, DomainState.SSL_REQUESTED})
 
 
 class SSLPolicy(enum.StrEnum):
@@ -66,14 +70,34 @@ class BrandedDomain:
     dns_valid: bool = False
     https_only: bool = False
 
-    def matches(self, from_domain: str) -> bool:
-        """Whether mail from an address under ``from_domain`` is this domain's."""
+    def matched(self, from_domain: str) -> str:
+        """Return the longest name by which mail from ``from_domain`` is this domain's.
+
+        It is the domain's own parent or one of ``from_domains``; empty if none is at or
+        above ``from_domain``.
+        """
         parent = self.host.partition(".")[2]
-        return any(
-            from_domain == name or from_domain.endswith(f".{name}")
-            for name in (parent, *self.from_domains)
-            if name
+        names = (name for name in (parent, *self.from_domains) if name)
+        return max(
+            (name for name in names if f".{from_domain}".endswith(f".{name}")), key=len, default=""
         )
+
+    def serving(self) -> int:
+        """Return how well links are served here: 3 over https, 0 not at all.
+
+        What was https and is broken comes before what is http: there links are on the shared
+        domain meanwhile, and must not become http by a name claimed besides.
+        """
+        match self.state:
+            case DomainState.SSL_ENABLED:
+                return 3
+            case DomainState.SSL_DEGRADED:
+                return 2
+        return int(self.resolves())
+
+    def resolves(self) -> bool:
+        """Whether its DNS checks pass, as far as links without SSL are concerned."""
+        return self.state in _DNS_DONE or (self.state is DomainState.REJECTED and self.dns_valid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,9 @@ class Base:
     why: str
 
 
-_DNS_DONE = frozenset({DomainState.DNS_VALID, DomainState.SSL_REQUESTED})
+def stricter(*policies: SSLPolicy) -> SSLPolicy:
+    """Return ``required`` if any of the policies is: the operator's, the customer's."""
+    return SSLPolicy.REQUIRED if SSLPolicy.REQUIRED in policies else SSLPolicy.ALLOWED
 
 
 def choose_base(
@@ -123,9 +149,7 @@ def choose_base(
         if degraded is DegradedPolicy.KEEP:
             return Base("https", host, f"SSL on {host} is broken, and the policy is to keep it")
         return shared(f"SSL on {host} is broken; links use the shared domain until it is mended")
-    if domain.state not in _DNS_DONE and not (
-        domain.state is DomainState.REJECTED and domain.dns_valid
-    ):
+    if not domain.resolves():
         return shared(f"{host} is claimed, but its DNS is not valid yet")
     if sending_ip is SendingIP.SHARED:
         return shared(f"the customer sends from a shared address and SSL on {host} is not enabled")
@@ -137,10 +161,20 @@ def choose_base(
 
 
 def _pick(domains: Sequence[BrandedDomain], from_domain: str) -> BrandedDomain | None:
-    """Return the closest match for the From domain, else the default; never a released one."""
+    """Return the closest match for the From domain, else the default; never a released one.
+
+    Of several that match as closely the best served wins, so that a name claimed besides
+    never takes mail off one that works.
+    """
     living = [domain for domain in domains if domain.state is not DomainState.RELEASED]
-    matching = [domain for domain in living if from_domain and domain.matches(from_domain)]
-    if matching:
-        # The longest parent is the closest: links.eu.acme.example before links.acme.example.
-        return max(matching, key=lambda domain: (domain.host.count("."), domain.host))
-    return next((domain for domain in living if domain.default), None)
+    closest = max((len(domain.matched(from_domain)) for domain in living), default=0)
+    if closest:
+        found = [domain for domain in living if len(domain.matched(from_domain)) == closest]
+    else:
+        found = [domain for domain in living if domain.default]
+    # The host comes last: a decision must not hang on the order of rows.
+    return min(
+        found,
+        key=lambda domain: (-domain.serving(), not domain.default, domain.host),
+        default=None,
+    )
