@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from linkseal.cdn.cloudflare import PERMISSIONS, Account
 from linkseal.domains.guides.applying import Doing, Found, plan
 from linkseal.errors import DomainError
 from linkseal.testing.cloudflare_api import ALL, CloudflareAPI, ZoneState, refused
+from linkseal.testing.programs import free_port
 
 HOST = "links.acme.example"
 TARGET = "t-k3vq2zr5ma7h4wxy.ct.example.net"
@@ -298,9 +298,8 @@ def test_a_moment_of_trouble_is_waited_out_when_looking_but_writing_is_not_tried
 
 
 def test_nobody_there_is_told(api: CloudflareAPI) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Account(TOKEN, base_url=f"http://127.0.0.1:{port}/client/v4") as account:
+    nobody = f"http://127.0.0.1:{free_port('127.0.0.1')}/client/v4"
+    with Account(TOKEN, base_url=nobody) as account:
         assert code(account) == "cloudflare-unreachable"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ import pytest
 from linkseal.certificates.dns01 import DNSProvider
 from linkseal.certificates.dns_update import DynamicUpdate, TSIGKey
 from linkseal.testing.knot import Knot
+from linkseal.testing.programs import free_port
 from support.certificates import (
     BASE,
     KEY,
@@ -131,9 +131,8 @@ def test_a_name_in_no_zone_of_the_server_is_refused(provider: DNSProvider) -> No
 
 
 def test_an_unreachable_server_may_be_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    update = DynamicUpdate("127.0.0.1", port, key=KEY, zone="ct.example.net", timeout=1.0)
+    port = free_port("127.0.0.1")
+    update = DynamicUpdate("127.0.0.1", port, key=KEY, zone="ct.example.net", timeout=10.0)
     error = refused(lambda: update.publish(BASE, "v"))
     assert (error.code, error.retryable) == ("dns-update-failed", True)
     assert error.message.endswith("does not answer: connection refused")
@@ -142,7 +141,7 @@ def test_an_unreachable_server_may_be_tried_again() -> None:
 # Scripted servers
 
 
-def update_at(port: int, timeout: float = 2.0) -> DynamicUpdate:
+def update_at(port: int, timeout: float = 6.0) -> DynamicUpdate:
     return DynamicUpdate("127.0.0.1", port, key=KEY, zone="ct.example.net", ttl=7, timeout=timeout)
 
 
@@ -231,7 +230,7 @@ def test_tcp_is_asked_when_udp_is_silent_or_cut_short(on_udp: Script) -> None:
 
 def test_a_server_that_hangs_up_may_be_tried_again() -> None:
     with scripted(silence) as port:
-        error = refused(lambda: update_at(port, timeout=0.4).publish(BASE, "v"))
+        error = refused(lambda: update_at(port, timeout=3.0).publish(BASE, "v"))
     assert (error.code, error.retryable) == ("dns-update-failed", True)
     assert error.message.endswith("does not answer: it closed the connection")
 
@@ -243,7 +242,7 @@ def test_a_silent_server_costs_no_more_than_the_timeout() -> None:
         took = time.monotonic() - began
     assert (error.code, error.retryable) == ("dns-update-failed", True)
     assert error.message.endswith("does not answer: timeout")
-    assert took < 3
+    assert took < 6
 
 
 # What is told before anything is asked

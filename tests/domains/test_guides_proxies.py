@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 import trustme
 
 from linkseal.domains.guides import Setting, guide
+from linkseal.testing.programs import free_port
 
 HOST = "links.acme.example"
 BASE = "ct.example.net"
@@ -105,10 +107,12 @@ class Lab:
                 *command, stdout=output, stderr=output, env=self.environment()
             )
         try:
-            for _ in range(200):
+            deadline = time.monotonic() + 30
+            while True:
                 with contextlib.suppress(OSError), socket.create_connection(self.front, 1):
                     break
                 assert process.returncode is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
                 await asyncio.sleep(0.05)
             yield
         finally:
@@ -139,12 +143,6 @@ class Lab:
             writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager
@@ -181,8 +179,8 @@ async def laboratory(directory: Path, origin_name: str) -> AsyncIterator[Lab]:
             key=str(bundle),
             roots=str(directory / "roots.pem"),
             resolver=f"127.0.0.1:{names.get_extra_info('sockname')[1]}",
-            http_port=free_port(),
-            https_port=free_port(),
+            http_port=free_port("127.0.0.1"),
+            https_port=free_port("127.0.0.1"),
             target_port=origin.sockets[0].getsockname()[1],
         ),
     )

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from linkseal.domains.observation import Handshake
 from linkseal.prober.connect import shake_hands, try_port
 from linkseal.prober.request import Budget
+from linkseal.testing.programs import free_port
 from prober.lab import HOST, Origin, Seen, look, server_tls, serving
 
 AUTHORITY = trustme.CA()
@@ -164,12 +165,10 @@ async def test_a_handshake_that_hangs_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = asyncio.get_running_loop().time()
         shake = await shake_hands("127.0.0.1", silent.getsockname()[1], HOST, "1.2", budget(0.3))
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 10
     assert shake == Handshake("127.0.0.1", "1.2", "timeout")
 
 
 async def test_a_closed_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    tried = await try_port("127.0.0.1", port, 443, budget())
+    tried = await try_port("127.0.0.1", free_port("127.0.0.1"), 443, budget())
     assert (tried.port, tried.error) == (443, "connection refused")

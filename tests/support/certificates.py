@@ -25,6 +25,7 @@ from linkseal.certificates.dns_update import TSIGKey
 from linkseal.certificates.upload import Upload, read_upload
 from linkseal.errors import CertificateError, ServiceError
 from linkseal.testing.knot import Knot, find_knotd
+from linkseal.testing.programs import free_port
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -242,7 +243,7 @@ def scripted(on_udp: Script, on_tcp: Script | None = None) -> Iterator[int]:
 
     stopping = threading.Event()
     with (
-        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.create_server(("127.0.0.1", free_port("127.0.0.1"))) as tcp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
         place = tcp.getsockname()

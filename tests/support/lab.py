@@ -17,6 +17,7 @@ from linkseal.config import Address
 from linkseal.testing.acme_directory import AcmeDirectory
 from linkseal.testing.acme_objects import Problem
 from linkseal.testing.knot import Knot
+from linkseal.testing.programs import free_port
 from linkseal.testing.service import ServiceProcess, linkseal
 
 BASE = "ct.example"
@@ -59,11 +60,6 @@ authority_port = {port}
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 class Lab:
     """A service, the DNS its names are in, and the CA it asks.
 
@@ -79,7 +75,7 @@ class Lab:
     ) -> None:
         self.service = ServiceProcess(directory)
         self.knot = knot
-        self.http_port = http_port or free_port()
+        self.http_port = http_port or free_port("127.0.0.1")
         self._ca = ca
         if ca is not None:
             ca.validate = self.fetch_challenge
@@ -122,7 +118,7 @@ class Lab:
         """Validate HTTP-01 as a CA does: by asking the edge."""
         if kind == "dns-01":
             return None
-        edge = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+        edge = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
         with contextlib.closing(edge):
             path = f"/.well-known/acme-challenge/{token}"
             edge.request("GET", path, headers={"Host": name})
@@ -138,11 +134,11 @@ class Lab:
         except ssl.SSLError as error:
             return str(error.reason)
 
-    def eventually_shown(self, name: str, seconds: float = 20) -> bool:
+    def eventually_shown(self, name: str, seconds: float = 60) -> bool:
         """Whether the edge comes to show a certificate of the CA for a name."""
         return eventually(lambda: "linkseal" in self.shown(name).lower(), seconds)
 
-    def wait_for(self, name: str, state: str = "valid", seconds: float = 60) -> Any:
+    def wait_for(self, name: str, state: str = "valid", seconds: float = 120) -> Any:
         """Return what ``certificate show`` says once a name is in a state."""
         deadline = time.monotonic() + seconds
         while True:
@@ -164,7 +160,7 @@ def issuer(context: ssl.SSLContext, address: Address, name: str) -> str:
         return dict(part[0] for part in peer["issuer"])["commonName"]  # type: ignore[misc]
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if check():

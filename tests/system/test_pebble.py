@@ -11,12 +11,13 @@ import pytest
 
 from linkseal.testing.knot import Knot
 from linkseal.testing.pebble import Pebble
-from support.lab import BASE, BRANDED, ZONE, Lab, eventually, free_port, issuer
+from linkseal.testing.programs import free_port
+from support.lab import BASE, BRANDED, ZONE, Lab, eventually, issuer
 
 
 @pytest.fixture
 def pebbled(tmp_path: Path) -> Iterator[tuple[Lab, Pebble]]:
-    http_port = free_port()
+    http_port = free_port("127.0.0.1")
     with (
         Knot(tmp_path / "knot", {"example": ZONE}) as knot,
         Pebble(

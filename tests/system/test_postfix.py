@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import smtplib
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ import pytest
 from linkseal.demo.newsletters import letters
 from linkseal.demo.recipient import read_message
 from linkseal.store import Store
+from linkseal.testing.programs import free_port
 from linkseal.testing.service import ServiceProcess
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/usr/sbin/postfix").exists(), reason="postfix is not installed"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a Postfix"),
 ]
 
 MAIN = """\
@@ -70,8 +72,7 @@ def postfix(tmp_path: Path) -> Iterator[tuple[int, Path]]:
             parent.chmod(parent.stat().st_mode | 0o055)
     shutil.chown(root / "data", "postfix")
     shutil.chown(root / "mail", "nobody", "nogroup")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1")
     (root / "etc" / "main.cf").write_text(MAIN.format(root=root, uid=65534, gid=65534))
     (root / "etc" / "master.cf").write_text(MASTER.format(port=port))
     command = ["/usr/sbin/postfix", "-c", str(root / "etc")]

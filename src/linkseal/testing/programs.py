@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from linkseal.errors import ServiceError
 STOP_TIMEOUT = 10.0
 INSTALL_TIMEOUT = 300.0
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def installed(name: str) -> str | None:
@@ -52,18 +57,52 @@ def find_program(name: str, package: str) -> str:
 
 
 def free_port(host: str) -> int:
-    """Return a port that is free for UDP and for TCP; somebody may take it at any time."""
+    """Return a port that is free for UDP and for TCP, and stays so until it is bound.
+
+    It is none that the system gives to who asks for any, and no other process of the same user
+    gets it from here while this one lives.
+    """
     while True:
+        port = secrets.choice(_ports())
+        if port in _mine or not _reserve(port):
+            continue
         with (
-            socket.create_server((host, 0)) as tcp,
+            contextlib.suppress(OSError),
+            socket.create_server((host, port)),
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
         ):
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind((host, port))
-            except OSError:
-                continue
+            udp.bind((host, port))
+            _mine.add(port)
             return port
+
+
+_mine: set[int] = set()
+
+
+@functools.cache
+def _ports() -> list[int]:
+    """Return the ports that are nobody's unless they are asked for by number."""
+    low, high = 32768, 60999
+    with contextlib.suppress(OSError):
+        low, high = map(int, _EPHEMERAL.read_text(encoding="ascii").split())
+    every = range(10_000, 65_536)
+    return [port for port in every if not low <= port <= high] or list(every)
+
+
+def _reserve(port: int) -> bool:
+    """Whether nobody else has the port reserved: now it is this process's, until it ends."""
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def _reservations() -> int:
+    """Return a file of which one byte a port is locked; it is never closed, nor written to."""
+    file = Path(tempfile.gettempdir()) / f"linkseal-ports-{os.getuid()}"
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def launch(
