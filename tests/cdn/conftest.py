@@ -40,7 +40,7 @@ def config(tmp_path: Path, ca: trustme.CA, published: Published) -> Iterator[Con
         yield Config(
             cdn=CDNConfig(
                 ca_file=root,
-                timeout=2,
+                timeout=20,
                 sources=CDNSources(
                     cloudflare=published.url("cloudflare"),
                     fastly=published.url("fastly"),

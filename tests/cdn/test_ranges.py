@@ -143,7 +143,8 @@ def test_an_answer_that_does_not_end_ends(
     config: Config, store: Store, published: Published
 ) -> None:
     published.drip = 0.5
-    code, message = failed(refresh(config, store, ["cloudflare"], now=NOW))
+    hurried = config.model_copy(update={"cdn": config.cdn.model_copy(update={"timeout": 2.0})})
+    code, message = failed(refresh(hurried, store, ["cloudflare"], now=NOW))
     assert (code, "no whole answer in 2 seconds" in message) == ("cdn-unreachable", True)
     published.drip = 0.0
     published.publish("cloudflare", " " * (MOST_BYTES + 1))

@@ -52,7 +52,7 @@ def test_delegation_leads_from_one_zone_into_another(knot: Knot, provider: DNSPr
     assert owner == "7f3a.acme.ct.example.net"
     provider.publish(owner, "delegated")
     wait_until_visible(
-        owner, "delegated", deadline=time.monotonic() + 10, resolver=resolver, every=0.05
+        owner, "delegated", deadline=time.monotonic() + 20, resolver=resolver, every=0.05
     )
     assert knot.values(owner) == {"delegated"}
 
@@ -123,7 +123,8 @@ def test_servers_that_do_not_show_the_value_are_named(
     provider.publish(owner, "fresh")
     with Knot(tmp_path / "secondary", ZONES) as secondary, scripted(silence, silence) as mute:
         servers = [(knot.host, knot.port), (secondary.host, secondary.port), (knot.host, mute)]
-        deadline = time.monotonic() + 1
+        # All of it is the last one's, so that each is asked once.
+        deadline = time.monotonic() + 3
         error = refused(
             lambda: wait_until_visible(owner, "fresh", deadline=deadline, servers=servers)
         )
@@ -165,7 +166,7 @@ def test_a_set_too_large_for_udp_is_read_too(knot: Knot, provider: DNSProvider) 
         wait_until_visible(
             owner,
             value,
-            deadline=time.monotonic() + 10,
+            deadline=time.monotonic() + 20,
             resolver=resolver_at(knot),
         )
 
@@ -174,7 +175,11 @@ def test_another_value_is_not_the_value(knot: Knot, provider: DNSProvider) -> No
     provider.publish(f"other.{BASE}", "one")
     error = refused(
         lambda: wait_until_visible(
-            f"other.{BASE}", "two", deadline=time.monotonic() + 0.5, resolver=resolver_at(knot)
+            f"other.{BASE}",
+            "two",
+            deadline=time.monotonic() + 3,
+            resolver=resolver_at(knot),
+            every=3.0,
         )
     )
     assert error.message.endswith(f"by {knot.host}:{knot.port} (it has other values)")
@@ -188,7 +193,7 @@ def test_many_silent_servers_cost_no_more_than_the_deadline(knot: Knot) -> None:
             lambda: wait_until_visible(BASE, "v", deadline=began + 0.5, servers=servers)
         )
         took = time.monotonic() - began
-    assert took < 3
+    assert took < 10
     assert error.message.endswith(f"127.0.0.39:{mute} (not asked in time)")
 
 
@@ -207,7 +212,7 @@ def test_servers_without_an_address_are_told() -> None:
         resolver = Resolver((("127.0.0.1", port),))
         error = refused(
             lambda: wait_until_visible(
-                "x.example", "v", deadline=time.monotonic() + 5, resolver=resolver
+                "x.example", "v", deadline=time.monotonic() + 20, resolver=resolver
             )
         )
     assert (error.code, error.retryable) == ("dns-lookup-failed", True)
@@ -217,7 +222,7 @@ def test_servers_without_an_address_are_told() -> None:
 def test_a_delegation_does_not_lead_us_into_private_networks(knot: Knot) -> None:
     resolver = Resolver(((knot.host, knot.port),), authority_port=knot.port)
     error = refused(
-        lambda: wait_until_visible(BASE, "v", deadline=time.monotonic() + 5, resolver=resolver)
+        lambda: wait_until_visible(BASE, "v", deadline=time.monotonic() + 20, resolver=resolver)
     )
     assert error.code == "dns-lookup-failed"
     assert error.message == "the servers of the zone ct.example.net are on private addresses only"

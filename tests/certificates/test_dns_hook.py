@@ -83,15 +83,15 @@ def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
         """sh -c 'trap "" TERM; echo $$ >> "$PIDS"; sleep 60; :' &\n"""
         'echo $$ >> "$PIDS"\nwait'
     )
-    hook = ExecHook([str(hook_at(tmp_path, script))], timeout=1.5)
+    hook = ExecHook([str(hook_at(tmp_path, script))], timeout=4)
     began = time.monotonic()
     error = refused(lambda: hook.publish(BASE, "v"))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert (error.code, error.retryable) == ("dns-hook-timeout", True)
-    assert "in 1.5 s, and was killed" in error.message
+    assert "in 4 s, and was killed" in error.message
     started = [int(line) for line in pids.read_text().split()]
     assert len(set(started)) == 2
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while any(is_running(pid) for pid in started) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert [pid for pid in started if is_running(pid)] == []
@@ -111,7 +111,7 @@ def test_a_hook_that_leaves_something_running_is_done_when_it_is(tmp_path: Path)
     hook = ExecHook([str(hook_at(tmp_path, f"sleep 60 & echo $! > '{pids}'"))], timeout=30)
     began = time.monotonic()
     hook.publish(BASE, "v")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 25
     left = int(pids.read_text())
     assert is_running(left)
     os.kill(left, 9)

@@ -62,7 +62,7 @@ def test_a_host_that_dribbles_has_five_seconds(first: bytes) -> None:
     with dribbling(first, b"a") as port:
         begun = time.monotonic()
         problem = seen(port)
-        assert 4.5 < time.monotonic() - begun < 8
+        assert 4.5 < time.monotonic() - begun < 15
     assert problem is not None
     assert (problem.type, problem.whose) == ("connection", Whose.NAME)
     assert problem.detail.endswith("at 127.0.0.1: timeout")
@@ -73,7 +73,7 @@ def test_many_slow_addresses_have_it_together() -> None:
     with dribbling(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"p") as port:
         begun = time.monotonic()
         problem = seen(port, to=to)
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 15
     assert problem is not None
     assert problem.type in {"connection", "incorrectResponse"}
 

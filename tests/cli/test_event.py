@@ -20,6 +20,8 @@ from linkseal.errors import LinksealError
 from linkseal.store import NewEvent, Position, Store
 from linkseal.testing.service import linkseal
 
+FULL = 32 * 1024
+"""Bytes in a pipe that its writer waits for, nearly."""
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
@@ -101,11 +103,12 @@ def test_a_tail_nobody_reads_holds_no_transaction(tmp_path: Path) -> None:
                 number += 1
                 time.sleep(0.1)
             store_clicks(store, number, 3000)
+            # All of them are ten times what a pipe holds.
             before = -1
-            while unread(pipe) > before:
+            while unread(pipe) > before or before < FULL:
                 before = unread(pipe)
                 time.sleep(1.0)
-            with contextlib.closing(sqlite3.connect(database, timeout=0.5)) as other:
+            with contextlib.closing(sqlite3.connect(database, timeout=10)) as other:
                 (busy, _, _) = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             assert busy == 0
         finally:

@@ -14,6 +14,9 @@ import pytest
 from linkseal.config import JournalConfig
 from support.edge import Edge
 
+PATIENCE = 2.0
+"""Seconds: more than an answer takes that waits for nothing."""
+
 # Stops one thread of another process until its input ends, as a disk that hangs would.
 HOLD = """
 import ctypes, os, sys
@@ -53,18 +56,18 @@ def held(thread: threading.Thread) -> Iterator[None]:
 def test_recipients_wait_for_a_write_that_hangs_only_so_long(
     make_edge: Callable[..., Edge],
 ) -> None:
-    edge = make_edge(journal=JournalConfig(patience_seconds=0.5))
+    edge = make_edge(journal=JournalConfig(patience_seconds=PATIENCE))
     assert edge.get(edge.token_path(link=0)).status == 302
     (writer,) = (thread for thread in threading.enumerate() if thread.name == "journal")
     with held(writer):
         started = time.monotonic()
         assert edge.get(edge.token_path(link=1)).status == 302
-        assert 0.5 <= time.monotonic() - started < 5
+        assert PATIENCE <= time.monotonic() - started < PATIENCE + 10
         started = time.monotonic()
         assert edge.get(edge.token_path(link=2)).status == 302
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < PATIENCE
         assert [hit.link for hit in edge.hits()] == [0]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while len(edge.hits()) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [hit.link for hit in edge.hits()] == [0, 1, 2]

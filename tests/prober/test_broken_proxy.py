@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,9 +73,12 @@ async def nginx(directory: Path, config: str, port: int) -> AsyncIterator[None]:
         [*words, "-c", str(directory / "nginx.conf")], stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(100):
+        deadline = time.monotonic() + 30
+        while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
+            assert process.poll() is None, "nginx did not start"
+            assert time.monotonic() < deadline, "nginx does not listen"
             await asyncio.sleep(0.05)
         yield
     finally:

@@ -43,18 +43,19 @@ async def test_a_server_that_takes_connections_and_says_nothing_costs_one_timeou
     seen = await look(origin, authority=AUTHORITY, timeout=0.5)
     assert {each.error for each in seen.observation.exchanges} == {"timeout"}
     assert len(seen.observation.exchanges) == 2
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert "gives no answer (timeout)" in seen.verdicts()["HTTP-02"]
 
 
 async def test_a_run_ends_in_its_time_with_what_it_has() -> None:
     async def late(_asked: Asked, answer: bytes) -> bytes:
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.5)
         return answer
 
     began = time.monotonic()
-    seen = await look(Origin(late), authority=AUTHORITY, seconds=2.5)
-    assert time.monotonic() - began < 5
+    # All of them would take more than ten.
+    seen = await look(Origin(late), authority=AUTHORITY, seconds=5, timeout=30.0)
+    assert time.monotonic() - began < 10
     errors = [each.error for each in seen.observation.exchanges]
     assert "" in errors
     assert "timeout" in errors
@@ -63,8 +64,8 @@ async def test_a_run_ends_in_its_time_with_what_it_has() -> None:
 async def test_a_server_that_falls_silent_after_its_first_answers_is_left_in_time() -> None:
     began = time.monotonic()
     origin = Origin(lambda _asked, answer: answer if len(origin.asked) <= 2 else None)
-    seen = await look(origin, authority=AUTHORITY, seconds=2.5, timeout=10.0)
-    assert time.monotonic() - began < 4
+    seen = await look(origin, authority=AUTHORITY, seconds=4, timeout=30.0)
+    assert time.monotonic() - began < 15
     assert sum(each.error == "timeout" for each in seen.observation.exchanges) > 30
     assert all(each.status or each.error for each in seen.observation.exchanges)
 
@@ -73,21 +74,21 @@ async def test_dns_that_never_answers_is_told_of_and_bounded() -> None:
     began = time.monotonic()
     names = ("links.acme.example", "acme.example", "example", "_ct-challenge.links.acme.example")
     with zones(faults=dict.fromkeys(names, Fault.SILENT)) as dns:
-        found = await probe(request(), settings(dns, timeout=1.0), seconds=3)
-    assert time.monotonic() - began < 6
+        found = await probe(request(), settings(dns, timeout=30.0), seconds=3)
+    assert time.monotonic() - began < 15
     assert {each.error for each in found.dns if each.name == HOST} == {"timeout"}
     assert (found.reached, found.exchanges) == ((), ())
 
 
 async def test_a_run_can_be_cancelled() -> None:
     with zones(faults={HOST: Fault.SILENT}) as dns:
-        task = asyncio.create_task(probe(request(), settings(dns)))
+        task = asyncio.create_task(probe(request(), settings(dns, timeout=30.0)))
         await asyncio.sleep(0.3)
         task.cancel()
         began = time.monotonic()
         await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert len(asyncio.all_tasks()) == 1
 
 

@@ -133,7 +133,7 @@ class Customer:
 
         The edge takes what the store holds within seconds, not at once.
         """
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with (
@@ -214,7 +214,7 @@ class Customer:
     def connect(self, source: str = "127.0.0.1", port: int = 0) -> socket.socket:
         """Connect to who holds the branded name, or to another port of this machine."""
         address = ("127.0.0.1", port or self.ports["https"])
-        return socket.create_connection(address, 5, (source, 0))
+        return socket.create_connection(address, 20, (source, 0))
 
     def click(self, link: str, *fields: str, source: str = "127.0.0.1") -> None:
         """Click as a browser would: verified TLS to whoever holds the branded name.
@@ -234,7 +234,7 @@ class Customer:
 
     async def events(self, count: int) -> list[Any]:
         """Return what is recorded, newest first, once there is that much."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(events := self.json("event", "list")) < count:
             assert time.monotonic() < deadline, events
             await asyncio.sleep(0.2)
@@ -275,9 +275,12 @@ def front(program: str, *words: str, port: int) -> Iterator[None]:
     """Run the customer's CDN or proxy, or a part of it; skips the test where it cannot be had."""
     process = subprocess.Popen([installed(program), *words], stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
+        deadline = time.monotonic() + 30
+        while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
+            assert process.poll() is None, f"{program} did not start"
+            assert time.monotonic() < deadline, f"{program} does not listen"
             time.sleep(0.05)
         yield
     finally:

@@ -91,7 +91,7 @@ class Published:
         """Return the config's table that has networks fetched here."""
         single = "".join(f'{path} = "{self.url(path)}"\n' for path in PATHS[:4])
         bunny = f'bunny = ["{self.url("bunny4")}", "{self.url("bunny6")}"]\n'
-        return f'[cdn]\nca_file = "{root}"\ntimeout = 5\n[cdn.sources]\n{single}{bunny}'
+        return f'[cdn]\nca_file = "{root}"\ntimeout = 20\n[cdn.sources]\n{single}{bunny}'
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ workers = 2
 [smtp]
 listen = "127.0.0.1:0"
 next_hop = "{next_hop}"
-timeout = 5
+timeout = 20
 [log]
 format = "json"
 """

@@ -92,7 +92,7 @@ async def test_an_app_link_from_the_files_to_a_recorded_click(tmp_path: Path) ->
             (event,) = await mine.events(1)
             assert (event["host"], event["event"], event["secure"]) == (HOST, "click", True)
             mine.json("domain", "app-links", "remove", HOST)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not fetch(mine).startswith(b"HTTP/1.1 404 "):
                 assert time.monotonic() < deadline
 

@@ -15,7 +15,7 @@ def validating(mine: Customer, name: str, kind: str, token: str, proof: str) -> 
     """Validate HTTP-01 as a CA does: by asking whom the name leads to."""
     if kind == "dns-01":
         return None
-    edge = http.client.HTTPConnection("127.0.0.1", mine.ports["http"], timeout=5)
+    edge = http.client.HTTPConnection("127.0.0.1", mine.ports["http"], timeout=20)
     with contextlib.closing(edge):
         edge.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": name})
         body = edge.getresponse().read().decode()

@@ -10,7 +10,7 @@ from linkseal.testing.service import linkseal
 
 def test_unattended_it_takes_a_domain_a_route_from_claim_to_click() -> None:
     routes, broken, left_out = possible()
-    done = linkseal("demo", "--once")
+    done = linkseal("demo", "--once", timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     for route in routes:
         said = re.findall(rf"^  {route.name} +(.*)$", done.stdout, re.MULTILINE)

@@ -34,7 +34,7 @@ FAULTS: dict[str, Any] = {
 }
 
 
-def eventually(read: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(read: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not (value := read()) and time.monotonic() < deadline:
         time.sleep(0.05)

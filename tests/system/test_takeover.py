@@ -85,7 +85,7 @@ def click(mine: Customer, host: str, path: str, *, sni: str = "") -> tuple[int, 
     edge = mine.service.config.edge
     port = edge.https.port if sni else edge.http.port
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", port), 5) as plain:
+    with socket.create_connection(("127.0.0.1", port), 20) as plain:
         answer = exchange(plain, request) if not sni else over_tls(mine, plain, sni, request)
     head = answer.partition(b"\r\n\r\n")[0].decode().splitlines()
     fields = dict(line.lower().split(": ", 1) for line in head[1:])

@@ -165,7 +165,7 @@ async def live_domains(
             yield Live(config, store, origin, broken, dns)
 
 
-async def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not come to be"

@@ -161,4 +161,4 @@ async def test_a_dead_ipv6_address_beside_ipv4_is_no_reason_to_look_more_often(
             found.broken.add(name_of(0))
             await until(lambda: found.state() is DEGRADED)
             found.broken.clear()
-            await until(lambda: found.state() is ENABLED, 10)
+            await until(lambda: found.state() is ENABLED, 20)

@@ -7,12 +7,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from linkseal.domains.base import DomainState
 from linkseal.domains.lifecycle import Action, Step
+from linkseal.edge.probe import Asked
 from linkseal.store import AlertSeverity
 from linkseal.testing.programs import free_port
 from watch.lab import SHARED, Live, live_domains, looks, name_of, until, zones_of
@@ -46,12 +48,32 @@ async def test_a_domain_that_breaks_is_left_alone_and_the_others_are_not(tmp_pat
 
 
 async def test_a_failure_now_and_then_breaks_nothing(tmp_path: Path) -> None:
-    async with live_domains(tmp_path, failures=2) as found, found.watching():
-        for _ in range(3):
-            found.broken.add(name_of(0))
-            await until(lambda: found.domain().failures == 1)
-            found.broken.clear()
-            await until(lambda: found.domain().failures == 0)
+    def looked(result: str) -> float:
+        return sample("linkseal_watch_looks_total", result=result)
+
+    async def more(result: str, than: float) -> None:
+        await until(lambda: looked(result) > than)
+
+    async with live_domains(tmp_path, failures=2) as found:
+        failed = looked("failed")
+        plain = found.origin.behave
+        assert plain is not None
+
+        def behave(asked: Asked, answer: bytes) -> Any:
+            # Broken until the one look has failed, so that the next is well again.
+            if looked("failed") >= failed:
+                found.broken.clear()
+            return plain(asked, answer)
+
+        found.origin.behave = behave
+        async with found.watching():
+            for _ in range(3):
+                failed += 1
+                found.broken.add(name_of(0))
+                await more("failed", failed - 1)
+                await more("good", looked("good"))
+                await until(lambda: found.domain().failures == 0)
+                assert looked("failed") == failed
         assert (found.state(), found.kinds()) == (ENABLED, [])
 
 

@@ -20,13 +20,19 @@ STOP_TIMEOUT = 60.0
 COMMAND_TIMEOUT = 120.0
 
 
-def linkseal(*words: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the installed command to its end, as a person would, and return what it said."""
+def linkseal(
+    *words: str, stdin: bytes | None = None, timeout: float = COMMAND_TIMEOUT
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command to its end, as a person would, and return what it said.
+
+    Raises:
+        subprocess.TimeoutExpired: It did not end in so many seconds, and is killed.
+    """
     done = subprocess.run(
         [str(Path(sys.executable).parent / "linkseal"), *words],
         input=stdin,
         capture_output=True,
-        timeout=COMMAND_TIMEOUT,
+        timeout=timeout,
         check=False,
     )
     return subprocess.CompletedProcess(
