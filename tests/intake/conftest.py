@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -33,13 +33,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
     @contextlib.asynccontextmanager
     async def make(
-        mailbox: Mailbox | None = None, customers: CustomerQueries | None = None, **smtp: Any
+        mailbox: Mailbox | None = None,
+        customers: CustomerQueries | None = None,
+        ssl: Literal["allowed", "required"] = "allowed",
+        **smtp: Any,
     ) -> AsyncIterator[Proxy]:
         box = mailbox or Mailbox()
         await box.start()
         config = Config(
             data_dir=tmp_path / f"data-{secrets.token_hex(4)}",
             base_domain="ct.example.net",
+            ssl=ssl,
             smtp=SMTPConfig(**{"next_hop": box.address, "timeout": 5, **smtp}),
         )
         datadir.prepare(config)

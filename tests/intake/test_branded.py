@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import structlog.testing
+
 from linkseal.demo.recipient import read_message
-from linkseal.domains.base import SendingIP
+from linkseal.domains.base import SendingIP, SSLPolicy
 from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.store import Store
-from support.intake import MakeProxy, Proxy, mail, send
+from support.intake import TO, MakeProxy, Proxy, mail, send
 
 HOST = "links.dedicated.example"
 SHARED = "https://go.ct.example.net:8443"
@@ -90,3 +92,55 @@ async def test_a_link_of_the_customers_own_host_is_not_sealed_again(make_proxy: 
         await send(proxy.client(), mail("news@dedicated.example", body))
         links = read_message(proxy.mailbox.messages[-1].content).links
     assert links == (f"https://{HOST}/anything",)
+
+
+async def test_the_operator_can_require_ssl_of_every_customer(make_proxy: MakeProxy) -> None:
+    async with make_proxy(ssl="required") as proxy:
+        claim(proxy.store)
+        dns(proxy.store, passed=True)
+        assert await base_of_the_next(proxy) == SHARED
+        proxy.store.customers.change("dedicated", ssl=SSLPolicy.ALLOWED)
+        assert await base_of_the_next(proxy) == SHARED
+
+
+async def test_what_is_set_of_a_customer_holds_for_the_next_message(make_proxy: MakeProxy) -> None:
+    async with make_proxy() as proxy:
+        claim(proxy.store)
+        dns(proxy.store, passed=True)
+        bases = [await base_of_the_next(proxy)]
+        for ssl in (SSLPolicy.REQUIRED, SSLPolicy.ALLOWED):
+            proxy.store.customers.change("dedicated", ssl=ssl)
+            bases.append(await base_of_the_next(proxy))
+        proxy.store.customers.change("dedicated", sending_ip=SendingIP.SHARED)
+        bases.append(await base_of_the_next(proxy))
+    branded = f"http://{HOST}:8080"
+    assert bases == [branded, SHARED, branded, SHARED]
+
+
+async def test_what_is_set_of_a_customer_holds_for_who_is_logged_in(make_proxy: MakeProxy) -> None:
+    async with make_proxy() as proxy:
+        claim(proxy.store)
+        dns(proxy.store, passed=True)
+        proxy.store.customers.change("dedicated", smtp_user="both", smtp_password="correct horse")
+        async with proxy.client(username="both", password="correct horse") as client:
+            bases = []
+            for ssl in SSLPolicy:
+                proxy.store.customers.change("dedicated", ssl=ssl)
+                await client.sendmail("b@x.example", [TO], mail("news@dedicated.example"))
+                found = read_message(proxy.mailbox.messages[-1].content).links[0]
+                bases.append(found.partition("/c/")[0])
+    assert bases == [f"http://{HOST}:8080", SHARED]
+
+
+async def test_the_log_says_which_base_a_message_got_and_why(make_proxy: MakeProxy) -> None:
+    async with make_proxy(unknown_customer="pass") as proxy:
+        claim(proxy.store)
+        dns(proxy.store, passed=True)
+        with structlog.testing.capture_logs() as lines:
+            await base_of_the_next(proxy)
+            await send(proxy.client(), mail("who@nobody.example"))
+    said = [(line["base"], line["why"]) for line in lines if line["event"] == "message"]
+    assert said == [
+        (f"http://{HOST}:8080", f"DNS of {HOST} is valid, SSL is not enabled yet"),
+        (None, None),
+    ]

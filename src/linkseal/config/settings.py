@@ -70,6 +70,10 @@ class Config(BaseSettings):
         "shared",
         description="What links do while a branded domain's SSL is broken: shared or keep.",
     )
+    ssl: Literal["allowed", "required"] = Field(
+        "allowed",
+        description="required: no link of any customer is plain http; allowed: as each has it set.",
+    )
     edge: EdgeConfig = Field(EdgeConfig(), description=EdgeConfig.__doc__)
     tls: TLSConfig = Field(TLSConfig(), description=TLSConfig.__doc__)
     acme: ACMEConfig = Field(ACMEConfig(), description=ACMEConfig.__doc__)

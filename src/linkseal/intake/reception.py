@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from linkseal.config import Config
-from linkseal.domains.base import DegradedPolicy, choose_base
+from linkseal.domains.base import DegradedPolicy, SSLPolicy, choose_base, stricter
 from linkseal.errors import IntakeError
 from linkseal.intake.headers import Headers, domain_of, read_headers
 from linkseal.mail import Instrumented, Instrumenter, MailOptions
@@ -64,12 +64,16 @@ class Received:
         message_id: Text form; ``None`` when it passes untracked.
         customer: The customer's name; empty when it has none.
         done: The instrumentation's record; ``None`` when it passes untracked.
+        base: Scheme and host that its links were to get; ``None`` when it passes untracked.
+        why: The sentence that says why that one; likewise.
     """
 
     content: bytes
     message_id: str | None
     customer: str
-    done: Instrumented | None
+    done: Instrumented | None = None
+    base: str | None = None
+    why: str | None = None
 
 
 class Reception:
@@ -114,8 +118,7 @@ class Reception:
         content: bytes,
         sender: str,
         recipients: list[str],
-        customer: Customer | None,
-        listener_customer: str | None,
+        customer_name: str | None,
         limit: int,
     ) -> Received:
         """Instrument a message and record it as pending.
@@ -124,8 +127,8 @@ class Reception:
             content: The message, CRLF line ends.
             sender: Envelope sender.
             recipients: Envelope recipients the next hop accepted.
-            customer: Who logged in; ``None`` when nobody did.
-            listener_customer: Whose listener it came in by; ``None`` for everybody's.
+            customer_name: Who logged in, or whose listener it came in by; ``None``: nobody, and
+                everybody's.
             limit: The largest message the next hop takes; 0 for any.
 
         Raises:
@@ -134,13 +137,15 @@ class Reception:
         """
         headers = read_headers(content)
         from_domain = headers.from_domain or domain_of(sender)
-        if customer is None and listener_customer is not None:
-            customer = self._customers.get(listener_customer)
-        if customer is None and from_domain:
+        # Read for each message, since what is set of a customer may change at any time.
+        customer: Customer | None = None
+        if customer_name is not None:
+            customer = self._customers.get(customer_name)
+        elif from_domain:
             customer = self._customers.for_from_domain(from_domain)
         if customer is None:
             if self._config.smtp.unknown_customer == "pass":
-                return Received(content, None, "", None)
+                return Received(content, None, "")
             raise IntakeError(
                 f"no customer sends from {from_domain or 'an empty address'}",
                 code="customer-unknown",
@@ -170,7 +175,7 @@ class Reception:
             from_domain=from_domain,
             sending_ip=customer.sending_ip,
             domains=[domain.branded() for domain in domains],
-            ssl=customer.ssl,
+            ssl=stricter(SSLPolicy(config.ssl), customer.ssl),
             degraded=DegradedPolicy(config.degraded),
         )
         behind = any(each.host == chosen.host and each.is_fronted for each in domains)
@@ -204,7 +209,7 @@ class Reception:
                 custom_args=headers.custom_args,
             )
         )
-        return Received(done.message, str(message_id), customer.name, done)
+        return Received(done.message, str(message_id), customer.name, done, base, chosen.why)
 
     def _current_keyring(self) -> Keyring:
         seen = self._config.keyring_file.stat().st_mtime_ns

@@ -24,7 +24,6 @@ from linkseal.intake import metrics
 from linkseal.intake.next_hop import Conversation, Features, NextHop
 from linkseal.intake.reception import Received, Reception
 from linkseal.intake.replies import check_content, permanent, temporary
-from linkseal.store import Customer
 
 if TYPE_CHECKING:
     import ssl
@@ -149,7 +148,7 @@ class _Handler:
         self._busy = busy
         self._logins = logins
         self._listener_customer = customer
-        self._customer: Customer | None = None
+        self._login_customer: str | None = None
         self._conversation: Conversation | None = None
         self._in_transaction = False
         self._work: asyncio.Task[str] | None = None
@@ -157,7 +156,7 @@ class _Handler:
 
     def forget_login(self) -> None:
         """Be nobody again."""
-        self._customer = None
+        self._login_customer = None
 
     async def authenticate(self, read: AuthResult) -> AuthResult:
         """Check a login, once it has been read; other sessions go on meanwhile."""
@@ -180,7 +179,7 @@ class _Handler:
             customer = None
         if customer is None:
             return AuthResult(success=False, handled=False)
-        self._customer = customer
+        self._login_customer = customer.name
         return AuthResult(success=True, auth_data=customer.name)
 
     async def handle_EHLO(  # noqa: N802 - the hook's name
@@ -276,6 +275,8 @@ class _Handler:
             message=received.message_id if received else None,
             recipients=len(envelope.rcpt_tos),
             bytes=len(content),
+            base=received.base if received else None,
+            why=received.why if received else None,
             links_sealed=len(done.sealed) if done else 0,
             untouched=done.untouched.value if done and done.untouched else None,
             reply=reply.partition("\r\n")[0][:120],
@@ -321,8 +322,7 @@ class _Handler:
                 content,
                 envelope.mail_from or "",
                 envelope.rcpt_tos,
-                self._customer,
-                self._listener_customer,
+                self._login_customer or self._listener_customer,
                 conversation.features.size or 0,
             )
         except LinksealError as error:

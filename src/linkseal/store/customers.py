@@ -60,33 +60,21 @@ class Customers:
         Raises:
             StoreError: A name, domain or user is malformed or taken, or a password short.
         """
-        domains = list(dict.fromkeys(_domain(domain) for domain in from_domains))
+        domains = _domains(from_domains)
         if not _NAME.fullmatch(name):
             raise StoreError(
                 f"{name!r} cannot name a customer",
                 code="customer-name-invalid",
                 hint="use lower-case letters, digits and hyphens, at most 64, as in acme-eu",
             )
-        if (smtp_user is None) != (smtp_password is None):
-            raise StoreError(
-                "an SMTP user needs a password, and a password a user",
-                code="smtp-user-incomplete",
-                hint="give both, or neither",
-            )
-        if smtp_user is not None and not _is_user(smtp_user):
-            raise StoreError(
-                f"{smtp_user!r} cannot be an SMTP user",
-                code="smtp-user-invalid",
-                hint=f"use 1 to {_LONGEST_USER} printable characters, no space at either end",
-            )
-        if smtp_password is not None and len(smtp_password) < MIN_PASSWORD:
-            raise StoreError(
-                f"the SMTP password is shorter than {MIN_PASSWORD} characters",
-                code="smtp-password-short",
-                hint="let one be made with --generate-password",
-            )
+        login = _login(smtp_user, smtp_password)
         with self._database.transaction() as connection:
-            _refuse_taken(connection, name, domains, smtp_user)
+            if connection.scalar(sa.select(customers.c.id).where(customers.c.name == name)):
+                raise StoreError(
+                    f"there is a customer {name} already",
+                    code="customer-exists",
+                    hint=f"`linkseal customer show {name}` shows it; take another name",
+                )
             result = connection.execute(
                 customers.insert().values(
                     name=name,
@@ -96,20 +84,53 @@ class Customers:
                 )
             )
             customer_id = result.inserted_primary_key[0]  # type: ignore[index]
-            for domain in domains:
+            _put_domains(connection, customer_id, domains)
+            _put_login(connection, customer_id, login)
+        return self.get(name)
+
+    def change(
+        self,
+        name: str,
+        *,
+        sending_ip: SendingIP | None = None,
+        ssl: SSLPolicy | None = None,
+        from_domains: Sequence[str] | None = None,
+        smtp_user: str | None = None,
+        smtp_password: str | None = None,
+    ) -> Customer:
+        """Change what is given of a customer, all of it or nothing; the rest stays.
+
+        Args:
+            name: Which one.
+            sending_ip: As of :meth:`add`.
+            ssl: As of :meth:`add`.
+            from_domains: In place of those it has; none at all if empty.
+            smtp_user: A login more, or one it has, which gets the new password.
+            smtp_password: That login's password.
+
+        Raises:
+            StoreError: ``customer-missing``, or as of :meth:`add`.
+        """
+        domains = None if from_domains is None else _domains(from_domains)
+        login = _login(smtp_user, smtp_password)
+        given = {"sending_ip": sending_ip, "ssl": ssl}
+        values = {column: value.value for column, value in given.items() if value is not None}
+        with self._database.transaction() as connection:
+            customer_id = connection.scalar(
+                sa.select(customers.c.id).where(customers.c.name == name).with_for_update()
+            )
+            if customer_id is None:
+                raise _missing(name)
+            if values:
                 connection.execute(
-                    _from_domains.insert().values(domain=domain, customer_id=customer_id)
+                    customers.update().where(customers.c.id == customer_id).values(values)
                 )
-            if smtp_user is not None and smtp_password is not None:
-                salt = secrets.token_bytes(_SALT_BYTES)
+            if domains is not None:
                 connection.execute(
-                    smtp_users.insert().values(
-                        name=smtp_user,
-                        customer_id=customer_id,
-                        salt=salt,
-                        password_hash=_hash(smtp_password, salt),
-                    )
+                    _from_domains.delete().where(_from_domains.c.customer_id == customer_id)
                 )
+                _put_domains(connection, customer_id, domains)
+            _put_login(connection, customer_id, login)
         return self.get(name)
 
     def all(self) -> list[Customer]:
@@ -124,11 +145,7 @@ class Customers:
         """
         found = self._select(customers.c.name == name)
         if not found:
-            raise StoreError(
-                f"there is no customer {name}",
-                code="customer-missing",
-                hint="`linkseal customer list` shows all, `linkseal customer add` adds one",
-            )
+            raise _missing(name)
         return found[0]
 
     def for_from_domain(self, domain: str) -> Customer | None:
@@ -217,15 +234,7 @@ def _grouped(pairs: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
     return groups
 
 
-def _refuse_taken(
-    connection: sa.Connection, name: str, domains: Sequence[str], user: str | None
-) -> None:
-    if connection.scalar(sa.select(customers.c.id).where(customers.c.name == name)):
-        raise StoreError(
-            f"there is a customer {name} already",
-            code="customer-exists",
-            hint=f"`linkseal customer show {name}` shows it; take another name",
-        )
+def _put_domains(connection: sa.Connection, customer_id: int, domains: Sequence[str]) -> None:
     taken = connection.scalar(
         sa.select(_from_domains.c.domain).where(_from_domains.c.domain.in_(domains)).limit(1)
     )
@@ -235,12 +244,59 @@ def _refuse_taken(
             code="from-domain-taken",
             hint="`linkseal customer list` shows whose",
         )
-    if user is not None and connection.scalar(
-        sa.select(smtp_users.c.name).where(smtp_users.c.name == user)
-    ):
+    for domain in domains:
+        connection.execute(_from_domains.insert().values(domain=domain, customer_id=customer_id))
+
+
+def _put_login(connection: sa.Connection, customer_id: int, login: tuple[str, str] | None) -> None:
+    """Add a login, or give one of the customer's another password."""
+    if login is None:
+        return
+    user, password = login
+    salt = secrets.token_bytes(_SALT_BYTES)
+    values = {"salt": salt, "password_hash": _hash(password, salt)}
+    of = connection.scalar(sa.select(smtp_users.c.customer_id).where(smtp_users.c.name == user))
+    if of is None:
+        connection.execute(smtp_users.insert().values(name=user, customer_id=customer_id, **values))
+    elif of == customer_id:
+        connection.execute(smtp_users.update().where(smtp_users.c.name == user).values(values))
+    else:
         raise StoreError(
             f"the SMTP user {user} is taken", code="smtp-user-taken", hint="take another name"
         )
+
+
+def _login(user: str | None, password: str | None) -> tuple[str, str] | None:
+    """Return user and password if both may be such; ``None`` if neither is given."""
+    if user is None and password is None:
+        return None
+    if user is None or password is None:
+        raise StoreError(
+            "an SMTP user needs a password, and a password a user",
+            code="smtp-user-incomplete",
+            hint="give both, or neither",
+        )
+    if not _is_user(user):
+        raise StoreError(
+            f"{user!r} cannot be an SMTP user",
+            code="smtp-user-invalid",
+            hint=f"use 1 to {_LONGEST_USER} printable characters, no space at either end",
+        )
+    if len(password) < MIN_PASSWORD:
+        raise StoreError(
+            f"the SMTP password is shorter than {MIN_PASSWORD} characters",
+            code="smtp-password-short",
+            hint="let one be made with --generate-password",
+        )
+    return user, password
+
+
+def _missing(name: str) -> StoreError:
+    return StoreError(
+        f"there is no customer {name}",
+        code="customer-missing",
+        hint="`linkseal customer list` shows all, `linkseal customer add` adds one",
+    )
 
 
 def _is_user(name: str) -> bool:
@@ -262,6 +318,10 @@ def _a_label(label: str) -> str:
         return idna.encode(label, uts46=True).decode("ascii")
     except UnicodeError:
         return label
+
+
+def _domains(given: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(_domain(domain) for domain in given))
 
 
 def _domain(text: str) -> str:
