@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,36 @@ def test_a_foreign_token_is_refused_in_words(folder: Path) -> None:
     assert "not a valid token" in done.stderr
 
 
+def test_what_a_customer_was_added_with_can_be_set_later(folder: Path) -> None:
+    words = ("--config", str(folder / "linkseal.toml"), "customer")
+
+    def run(*more: str) -> dict[str, Any]:
+        done = linkseal(*words, *more, "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    added = run("add", "globex", "--from-domain", "globex.example")
+    changed = run("set", "globex", "--ssl", "required", "--sending-ip", "dedicated")
+    assert changed == {**added, "ssl": "required", "sending_ip": "dedicated"}
+    assert run("show", "globex") == changed
+    moved = run("set", "globex", "--from-domain", "b.example", "--from-domain", "a.example")
+    assert moved == {**changed, "from_domains": ["a.example", "b.example"]}
+    assert run("set", "globex", "--from-domain", "")["from_domains"] == []
+    login = run("set", "globex", "--smtp-user", "mailer", "--generate-password")
+    assert (login["smtp_users"], len(login["smtp_password"]) >= 12) == (["mailer"], True)
+    assert "smtp_password" not in run("show", "globex")
+    for code, *wrong in (
+        ("customer-missing", "nobody", "--ssl", "required"),
+        ("customer-unchanged", "globex"),
+        ("smtp-user-incomplete", "globex", "--generate-password"),
+    ):
+        done = linkseal(*words, "set", *wrong, "--json")
+        assert (done.returncode, code in done.stderr) == (1, True)
+    table = linkseal(*words, "set", "globex", "--ssl", "allowed")
+    assert (table.returncode, "allowed" in table.stdout) == (0, True)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -70,6 +101,7 @@ def test_a_foreign_token_is_refused_in_words(folder: Path) -> None:
         ("token", "open"),
         ("token", "rotate"),
         ("customer", "add"),
+        ("customer", "set"),
         ("customer", "list"),
         ("customer", "show"),
         ("event", "list"),

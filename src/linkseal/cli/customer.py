@@ -17,6 +17,13 @@ from linkseal.store import Customer
 
 app = typer.Typer(help="Customers: whose mail is tracked.", no_args_is_help=True)
 
+PasswordFileOption = Annotated[
+    Path | None, typer.Option(help="File with that login's password; - reads standard input.")
+]
+GenerateOption = Annotated[
+    bool, typer.Option("--generate-password", help="Make a password and show it once.")
+]
+
 
 @app.command()
 def add(
@@ -34,12 +41,8 @@ def add(
         SSLPolicy, typer.Option(help="required: their links are never plain http.")
     ] = SSLPolicy.ALLOWED,
     smtp_user: Annotated[str | None, typer.Option(help="Their login at the SMTP proxy.")] = None,
-    smtp_password_file: Annotated[
-        Path | None, typer.Option(help="File with that login's password; - reads standard input.")
-    ] = None,
-    generate_password: Annotated[
-        bool, typer.Option("--generate-password", help="Make a password and show it once.")
-    ] = False,
+    smtp_password_file: PasswordFileOption = None,
+    generate_password: GenerateOption = False,
     json: JSONOption = False,
 ) -> None:
     """Add a customer.
@@ -56,19 +59,62 @@ def add(
             smtp_user=smtp_user,
             smtp_password=password,
         )
-    shown = _as_dict(customer)
-    if generate_password:
-        shown["smtp_password"] = password
-    if json:
-        print_json(shown)
-        return
-    print_table(("field", "value"), shown.items(), empty="")
-    if not customer.from_domains and not customer.smtp_users:
+    _print(customer, password if generate_password else None, json=json)
+    if not json and not customer.from_domains and not customer.smtp_users:
         out.print(
             "\nNo mail is theirs yet: it is found by --from-domain, --smtp-user, "
             "or a listener of their own in the config file.",
             markup=False,
         )
+
+
+@app.command("set")
+def set_customer(
+    context: typer.Context,
+    name: str,
+    *,
+    from_domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Mail from addresses under this domain is theirs; replaces all they have; "
+            'may be repeated; "" leaves none.'
+        ),
+    ] = None,
+    sending_ip: Annotated[
+        SendingIP | None, typer.Option(help="Whether they share sending addresses with others.")
+    ] = None,
+    ssl: Annotated[
+        SSLPolicy | None, typer.Option(help="required: their links are never plain http.")
+    ] = None,
+    smtp_user: Annotated[
+        str | None,
+        typer.Option(help="A login more at the SMTP proxy, or one they have: its password is set."),
+    ] = None,
+    smtp_password_file: PasswordFileOption = None,
+    generate_password: GenerateOption = False,
+    json: JSONOption = False,
+) -> None:
+    """Change what a customer was added with; what is not given stays. The next message has it.
+
+    Example: [bold]linkseal customer set acme --ssl required[/bold]
+    """
+    password = _password(smtp_user, smtp_password_file, generate=generate_password)
+    if from_domain is None and sending_ip is None and ssl is None and smtp_user is None:
+        raise StoreError(
+            "there is nothing to set",
+            code="customer-unchanged",
+            hint="give what is to change, as in --ssl required; --help shows all",
+        )
+    with store(context) as opened:
+        customer = opened.customers.change(
+            name,
+            sending_ip=sending_ip,
+            ssl=ssl,
+            from_domains=None if from_domain is None else [each for each in from_domain if each],
+            smtp_user=smtp_user,
+            smtp_password=password,
+        )
+    _print(customer, password if generate_password else None, json=json)
 
 
 @app.command("list")
@@ -106,7 +152,15 @@ def show(context: typer.Context, name: str, *, json: JSONOption = False) -> None
     Example: [bold]linkseal customer show acme[/bold]
     """
     with store(context) as opened:
-        shown = _as_dict(opened.customers.get(name))
+        found = opened.customers.get(name)
+    _print(found, None, json=json)
+
+
+def _print(customer: Customer, password: str | None, *, json: bool) -> None:
+    """Print a customer, and the password that was made for its login."""
+    shown = _as_dict(customer)
+    if password is not None:
+        shown["smtp_password"] = password
     if json:
         print_json(shown)
     else:
