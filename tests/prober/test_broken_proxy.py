@@ -48,11 +48,16 @@ CHANGES = {
     "proxy-query-dropped": ("https://$tracking_origin;", "https://$tracking_origin$uri;"),
     "proxy-forged-client": ("For $remote_addr;", "For $http_x_forwarded_for;"),
     "proxy-agent-rewritten": ("proxy_redirect off;", 'proxy_set_header User-Agent "nginx";'),
+    "proxy-language-dropped": ("proxy_redirect off;", 'proxy_set_header Accept-Language "";'),
     "proxy-post-blocked": ("proxy_redirect off;", "limit_except GET { deny all; }"),
     "proxy-body-altered": ("gzip off;", "sub_filter_once off; sub_filter </html> <hr></html>;"),
     "proxy-no-sni": ("proxy_ssl_server_name on;", "proxy_ssl_server_name off;"),
     "proxy-http-home": (f"301 https://{HOST}$request_uri", f"301 https://{HOST}/"),
     "proxy-http-origin": ("https://$tracking_origin;", "http://127.0.0.1:{plain};"),
+    "proxy-http-followed": (
+        f"return 301 https://{HOST}$request_uri;",
+        f"proxy_pass http://127.0.0.1:{{plain}}; proxy_set_header Host {HOST};",
+    ),
     "proxy-cache": (
         "proxy_cache off;\n        proxy_store off;\n        proxy_buffering off;",
         "proxy_cache all; proxy_cache_valid any 1m; proxy_ignore_headers Cache-Control;",

@@ -56,7 +56,7 @@ def click_past(mine: Customer, found: Any, link: str) -> None:
 
 
 def in_full(site: Site) -> AbstractContextManager[None]:
-    return cloudflare(site, Mode.FULL)
+    return cloudflare(site, Mode.FULL, always_https=True)
 
 
 def by_the_guides_file(site: Site) -> AbstractContextManager[None]:
@@ -97,7 +97,7 @@ async def test_a_cdn_outside_of_the_enrolled_networks_is_not_believed(tmp_path: 
     async with new_customer(tmp_path, straight=False) as mine:
         found = mine.claim()
         mine.run("domain", "enrol", HOST, "cloudflare")
-        with cloudflare(mine.site(found, CDN)):
+        with cloudflare(mine.site(found, CDN), always_https=True):
             told = {each["check"]: each for each in mine.enable("cdn")["verdicts"]}
             assert told["HTTP-08"]["message"] == (
                 "CF-Connecting-IP tells the visitor's address, but is not believed: "

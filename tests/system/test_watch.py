@@ -59,7 +59,7 @@ async def test_links_leave_a_domain_whose_cdn_breaks_and_come_back(tmp_path: Pat
         mine.more = WATCH.format(failures=FAILURES, reference=mine.mailbox.address)
         found = mine.claim()
         site = mine.site(found)
-        with cloudflare(site):
+        with cloudflare(site, always_https=True):
             mine.enable("cdn")
             old = await mine.send()
             mine.click(old)
@@ -86,7 +86,7 @@ async def test_links_leave_a_domain_whose_cdn_breaks_and_come_back(tmp_path: Pat
         assert alert_kinds(mine) == ["degraded"]
         # It stays so while it is broken: never back by itself, and never to http.
         assert (await mine.send()).startswith(f"https://{SHARED}/")
-        with cloudflare(site):
+        with cloudflare(site, always_https=True):
             back = await until(mine.send, lambda link: link.startswith(f"https://{HOST}/c/"))
             for link in (old, moved, back):
                 mine.click(f"https://{HOST}/" + link.split("/", 3)[3])

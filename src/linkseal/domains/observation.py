@@ -133,6 +133,7 @@ class Exchange(msgspec.Struct, frozen=True):
         seconds: To the end of the answer.
         echo: What our edge saw, if the answer is its own and signed; else ``None``.
         expected_location: For ``redirect``: where it must lead.
+        accept_language: What the probe sent; ``None``: not on record.
         error: What went wrong on the way; empty when nothing did.
     """
 
@@ -150,6 +151,7 @@ class Exchange(msgspec.Struct, frozen=True):
     echo: Echo | None = None
     expected_location: str = ""
     error: str = ""
+    accept_language: str | None = None
 
 
 class AppFile(msgspec.Struct, frozen=True):
@@ -210,6 +212,9 @@ class Observation(msgspec.Struct, frozen=True):
         acme_delegation: Where ``_acme-challenge`` must lead; empty when DNS-01 is not used.
         certificate_state: Of the certificate we hold for the host; empty without one.
         certificate_problem: Why the last order failed; empty if it did not.
+        certificate_problem_type: The kind of that, as ACME names it (RFC 8555 §6.7): ``caa``.
+        certificate_failing_since: When the first order failed that no certificate came after,
+            aware; ``None``: none did, or it is not known.
         waiting: What our next order waits for; empty for nothing.
         https_links: Whether new links of it are https already.
     """
@@ -238,6 +243,8 @@ class Observation(msgspec.Struct, frozen=True):
     certificate_problem: str = ""
     waiting: str = ""
     https_links: bool = False
+    certificate_problem_type: str = ""
+    certificate_failing_since: datetime | None = None
 
 
 def save_observation(observation: Observation) -> bytes:

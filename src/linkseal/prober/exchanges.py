@@ -57,7 +57,7 @@ BURST: Final = 5
 DIRECT: Final = 5
 """Requests straight to our edge, whose time is compared with that of the others."""
 _PARALLEL: Final = 8
-_LANGUAGE: Final = ("Accept-Language", "de-CH,de;q=0.8,en;q=0.5")
+_LANGUAGE: Final = "de-CH,de;q=0.8,en;q=0.5"
 _POSTED: Final = b"List-Unsubscribe=One-Click"  # RFC 8058 §3.1
 
 
@@ -231,7 +231,7 @@ class Exchanges:
             target += "?long="
             target += "x" * (length - len(f"{scheme}://{host}{target}"))
         agents = (("User-Agent", agent),) if agent else ()
-        fields = (*agents, ("Accept", "*/*"), _LANGUAGE, *forged)
+        fields = (*agents, ("Accept", "*/*"), ("Accept-Language", _LANGUAGE), *forged)
         question = Question(method, host, target, fields, _POSTED if method == "POST" else b"")
         reply = await self._ask(question, address, secure=scheme == "https")
         found = Exchange(
@@ -249,6 +249,7 @@ class Exchanges:
             echo=self.request.signer.read_echo(reply.headers, reply.body, nonce),
             expected_location=REDIRECT if variant == "302" else "",
             error=reply.error,
+            accept_language=_LANGUAGE,
         )
         self.done.append(found)
         return found

@@ -46,6 +46,7 @@ def test_the_same_answer_twice_came_from_a_cache() -> None:
     ("headers", "header"),
     [
         ({"age": "12"}, "Age: 12"),
+        ({"age": "9" * 5000}, f"Age: {'9' * 5000}"),
         ({"cf-cache-status": "HIT"}, "cf-cache-status: HIT"),
         ({"x-cache": "Hit from cloudfront"}, "x-cache: Hit from cloudfront"),
         ({"x-cache": "MISS, HIT"}, "x-cache: MISS, HIT"),

@@ -55,7 +55,7 @@ def test_http_links_that_browsers_turn_into_https_are_told_until_links_are_https
         (exchange(URL, status=0, error="timeout", seen=None), "does not answer (timeout)"),
         (moved("https://www.acme.example/", URL), "redirects to https://www.acme.example/"),
         (moved(f"{PROBE}/echo", URL), f"redirects to {PROBE}/echo"),
-        (moved(f"{PROBE}/echo?a=1", URL, 303), "redirects with 303"),
+        (moved(f"{PROBE}/echo?a=1", URL, 300), "answers 300"),
     ],
 )
 def test_port_80_that_breaks_old_links(answer: Exchange, symptom: str) -> None:
@@ -63,6 +63,23 @@ def test_port_80_that_breaks_old_links(answer: Exchange, symptom: str) -> None:
         WARN,
         f"Old http links break: port 80 {symptom}.",
     )
+
+
+@pytest.mark.parametrize("status", [302, 303, 307])
+def test_port_80_that_leads_to_https_for_this_once(status: int) -> None:
+    once = moved(f"{PROBE}/echo?a=1", URL, status)
+    assert found("HTTP-01", exchanges=(once,)) == (
+        WARN,
+        (
+            f"Port 80 redirects to https with {status}, which is temporary: browsers ask by http "
+            "again every time."
+        ),
+    )
+    # What breaks links comes first.
+    broken = moved("https://www.acme.example/", URL)
+    assert "Old http links break" in found("HTTP-01", exchanges=(once, broken))[1]
+    lasting = moved(f"{PROBE}/echo?a=1", URL, 308)
+    assert found("HTTP-01", exchanges=(lasting,))[0] is PASS
 
 
 def test_port_80_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -54,15 +55,18 @@ def test_the_leg_to_us_is_not_encrypted(version: str, message: str) -> None:
 def test_a_leg_that_follows_the_visitors_scheme() -> None:
     both = (exchange(), exchange(f"{PLAIN}/echo", seen={"tls_version": "", "sni": ""}))
     assert found("ORG-01", exchanges=both) == (
-        WARN,
+        FAIL,
         "The CDN or proxy talks plain http to us when the visitor comes by http.",
     )
-    assert found("ORG-01", Cdn("your own proxy"), exchanges=both) == (
-        WARN,
+    assert found("ORG-01", Cdn("your own proxy"), exchanges=both, route="proxy") == (
+        FAIL,
         "Your own proxy talks plain http to us when the visitor comes by http.",
     )
     # Straight to us, http is what the visitor chose.
     assert acme("ORG-01", exchanges=both)[0] is PASS
+    # A CA asks over http, and what it asks for is no secret.
+    asked = (exchange(), exchange(CHALLENGE, seen={"tls_version": "", "sni": ""}))
+    assert found("ORG-01", exchanges=asked)[0] is PASS
 
 
 def test_the_name_in_the_handshake() -> None:
@@ -330,7 +334,7 @@ def test_an_order_that_waits() -> None:
     [
         ("valid", "", PASS, "Renewal: valid"),
         ("expiring", "", PASS, "Renewal: expiring"),
-        ("expiring", "caa: no", WARN, "Renewal fails: caa: no."),
+        ("expiring", "CAA forbids", WARN, "Renewal fails: CAA forbids."),
         ("failed", "caa: no", FAIL, "No certificate is in use (failed): caa: no."),
         ("", "caa: no", FAIL, "No certificate is in use (none yet): caa: no."),
         ("expired", "", FAIL, "The certificate we hold is expired."),
@@ -341,3 +345,19 @@ def test_an_order_that_waits() -> None:
 def test_renewal(state: str, problem: str, result: Result, message: str) -> None:
     said = acme("ACM-03", certificate_state=state, certificate_problem=problem)
     assert said == (result, message)
+
+
+def test_since_when_the_renewal_fails_and_what_the_ca_calls_it() -> None:
+    failing: dict[str, Any] = {
+        "certificate_problem": "CAA forbids",
+        "certificate_problem_type": "caa",
+        "certificate_failing_since": datetime(2026, 11, 20, 8, 30, tzinfo=UTC),
+    }
+    assert acme("ACM-03", certificate_state="expiring", **failing) == (
+        WARN,
+        "Renewal failing since 2026-11-20 08:30 UTC: caa: CAA forbids.",
+    )
+    assert acme("ACM-03", certificate_state="failed", **failing) == (
+        FAIL,
+        "No certificate is in use (failed), failing since 2026-11-20 08:30 UTC: caa: CAA forbids.",
+    )

@@ -173,6 +173,45 @@ def test_the_user_agent() -> None:
     assert found("HTTP-09", exchanges=(empty,)) == (WARN, "User-Agent arrives as `(empty)`.")
 
 
+GERMAN = {"accept_language": "de-CH,de;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "result", "message"),
+    [
+        (GERMAN, PASS, "User agent: 1 arrive unchanged"),
+        ({"accept_language": ""}, WARN, "Accept-Language arrives as `(empty)`."),
+        ({"accept_language": "de"}, WARN, "Accept-Language arrives as `de`."),
+        (
+            {"user_agent": "Amazon CloudFront", "accept_language": ""},
+            WARN,
+            "User-Agent arrives as `Amazon CloudFront`, Accept-Language as `(empty)`.",
+        ),
+    ],
+)
+def test_the_language(seen: dict[str, str], result: Result, message: str) -> None:
+    asked = exchange(**GERMAN, seen=seen)
+    assert found("HTTP-09", exchanges=(asked,)) == (result, message)
+
+
+def test_each_field_is_told_though_another_request_lost_the_other() -> None:
+    asked = (
+        exchange(**GERMAN, seen=GERMAN | {"user_agent": "Amazon CloudFront"}),
+        exchange(**GERMAN, seen={"accept_language": "de"}),
+    )
+    assert found("HTTP-09", exchanges=asked) == (
+        WARN,
+        "User-Agent arrives as `Amazon CloudFront`, Accept-Language as `de`.",
+    )
+
+
+def test_a_look_of_before_does_not_say_which_language_was_sent() -> None:
+    """It was saved without; what arrived then is not judged."""
+    saved = exchange(seen={"accept_language": "de"})
+    assert saved.accept_language is None
+    assert found("HTTP-09", exchanges=(saved,))[0] is PASS
+
+
 def test_the_methods() -> None:
     head, post = exchange(method="HEAD"), exchange(method="POST")
     assert found("HTTP-10", exchanges=(exchange(), head, post)) == (PASS, "Methods: HEAD, POST")

@@ -195,23 +195,33 @@ def budget(view: View) -> Finding:
     every=timedelta(hours=1),
     why="A certificate that is not renewed lapses, and browsers then warn at every link.",
     messages={
-        "failing": (Severity.WARNS, "Renewal fails: {problem}."),
+        "failing": (Severity.WARNS, "Renewal failing since {since}: {problem}."),
+        "undated": (Severity.WARNS, "Renewal fails: {problem}."),
         "none": "No certificate is in use ({state}): {problem}.",
+        "none-since": "No certificate is in use ({state}), failing since {since}: {problem}.",
         "lapsed": "The certificate we hold is {state}.",
     },
 )
 def renewal(view: View) -> Finding:
     """We hold a certificate in use, and its last order did not fail."""
-    state, problem = view.seen.certificate_state, view.seen.certificate_problem
+    seen = view.seen
+    state, problem = seen.certificate_state, seen.certificate_problem
     if not state and not problem:
         return _NO_CERTIFICATE
-    values = {"state": state or "none yet", "problem": problem or "no order has succeeded yet"}
+    since = seen.certificate_failing_since
+    if problem and seen.certificate_problem_type:
+        problem = f"{seen.certificate_problem_type}: {problem}"
+    values = {
+        "state": state or "none yet",
+        "problem": problem.removesuffix("."),
+        "since": f"{since:%Y-%m-%d %H:%M} UTC" if since else "",
+    }
     if state in {"valid", "expiring"}:
         if problem:
-            return Problem("failing", problem, "renewed in time", values)
+            return Problem("failing" if since else "undated", problem, "renewed in time", values)
         return Passed(state)
     if problem:
-        return Problem("none", problem, "a certificate in use", values)
+        return Problem("none-since" if since else "none", problem, "a certificate in use", values)
     if state in {"expired", "revoked"}:
         return Problem("lapsed", state, "a certificate in use", values)
     return Skipped(f"the certificate is {state}")

@@ -90,7 +90,7 @@ def not_cached(view: View) -> Finding:
 def _cache_header(exchange: Exchange) -> str:
     """Return the field that says the answer comes out of a cache."""
     age = exchange.headers.get("age", "")
-    if age.isdecimal() and int(age) > 0:
+    if age.isdecimal() and age.strip("0"):
         return f"Age: {age}"
     for name in _CACHE_FIELDS:
         value = exchange.headers.get(name, "")

@@ -35,8 +35,9 @@ from linkseal.domains.checks.model import (
 from linkseal.domains.hsts import binds_below, is_preloaded
 from linkseal.domains.observation import Exchange
 
-_KEPT = frozenset({301, 302, 307, 308})
+_LASTING = frozenset({301, 308})
 _MAX_REDIRECTS = 2
+_AT_PORT_80 = "our answer, or 301 to the same URL on https"
 
 
 @check(
@@ -49,6 +50,8 @@ _MAX_REDIRECTS = 2
         "forced": "Browsers turn http links of `{host}` into https ({reason}): "
         "they do not open unless SSL is enabled.",
         "broken": "Old http links break: port 80 {symptom}.",
+        "temporary": "Port 80 redirects to https with {status}, which is temporary: browsers ask "
+        "by http again every time.",
     },
 )
 def port_80(view: View) -> Finding:
@@ -74,8 +77,11 @@ def port_80(view: View) -> Finding:
     for each in judged:
         symptom = _symptom(each)
         if symptom:
-            expected = "our answer, or 301 to the same URL on https"
-            return Problem("broken", symptom, expected, {"symptom": symptom}, lines)
+            return Problem("broken", symptom, _AT_PORT_80, {"symptom": symptom}, lines)
+    for each in judged:
+        if _leads_to_https(each) and each.status not in _LASTING:
+            status = str(each.status)
+            return Problem("temporary", status, _AT_PORT_80, {"status": status}, lines)
     redirected = any(each.echo is None for each in judged)
     return Passed("redirected to https" if redirected else "answered by us", lines)
 
@@ -108,11 +114,16 @@ def _symptom(exchange: Exchange) -> str:
     location = exchange.headers.get("location", "")
     if exchange.status not in REDIRECTS:
         return f"answers {exchange.status}"
+    return "" if _leads_to_https(exchange) else f"redirects to {location}"
+
+
+def _leads_to_https(exchange: Exchange) -> bool:
+    """Whether the answer is a redirect to the same URL on https, path and query kept."""
+    if exchange.status not in REDIRECTS or is_our_redirect(exchange):
+        return False
     _, host, target = split_url(exchange.url)
-    scheme, there, path = split_url(location)
-    if scheme == "https" and bare_host(there) == bare_host(host) and path == target:
-        return "" if exchange.status in _KEPT else f"redirects with {exchange.status}"
-    return f"redirects to {location}"
+    scheme, there, path = split_url(exchange.headers.get("location", ""))
+    return scheme == "https" and bare_host(there) == bare_host(host) and path == target
 
 
 @check(

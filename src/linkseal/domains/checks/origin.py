@@ -47,10 +47,7 @@ _SHIELDED = {"fastly": 2}
     messages={
         "plain": "{cdn} talks plain http to us.",
         "old": "{cdn} talks {version} to us; TLS 1.2 is the least.",
-        "follows": (
-            Severity.WARNS,
-            "{cdn} talks plain http to us when the visitor comes by http.",
-        ),
+        "follows": "{cdn} talks plain http to us when the visitor comes by http.",
     },
 )
 def encrypted(view: View) -> Finding:

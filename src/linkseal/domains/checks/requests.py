@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import unquote_to_bytes
 
@@ -33,7 +34,7 @@ from linkseal.domains.checks.model import (
     View,
     check,
 )
-from linkseal.domains.observation import Echo
+from linkseal.domains.observation import Echo, Exchange
 
 _LONG = 1500
 _LONGEST_LINK = 2200
@@ -201,20 +202,47 @@ def _not_enrolled(view: View, echo: Echo) -> str:
     "User agent",
     severity=WARNS,
     every=timedelta(hours=1),
-    why="From the User-Agent we tell opens by people from those by image proxies and scanners.",
-    messages={"changed": "User-Agent arrives as `{seen}`."},
+    why="From the User-Agent we tell opens by people from those by image proxies and scanners, and "
+    "Accept-Language says what people read.",
+    messages={
+        "changed": "User-Agent arrives as `{seen}`.",
+        "language": "Accept-Language arrives as `{language}`.",
+        "both": "User-Agent arrives as `{seen}`, Accept-Language as `{language}`.",
+    },
 )
 def user_agent(view: View) -> Finding:
-    """User-Agent arrives unchanged."""
+    """User-Agent and Accept-Language arrive unchanged."""
     found = list(echoes(secure(view)))
     if not found:
         return NO_REQUEST
+    agent, language = _Changed(), _Changed()
     for exchange, echo in found:
-        if echo.user_agent != exchange.user_agent:
-            sent, seen = exchange.user_agent or "(empty)", echo.user_agent or "(empty)"
-            lines = [f"{line(exchange)}: sent {sent}, arrived {seen}"]
-            return Problem("changed", seen, sent, {"seen": seen}, lines)
+        agent.note(exchange, exchange.user_agent, echo.user_agent)
+        # A look that was saved by a version before does not say what was sent.
+        if exchange.accept_language is not None:
+            language.note(exchange, exchange.accept_language, echo.accept_language)
+    lines = [*agent.lines, *language.lines]
+    values = {"seen": agent.seen, "language": language.seen}
+    if agent.seen:
+        shape = "both" if language.seen else "changed"
+        return Problem(shape, agent.seen, agent.sent, values, lines)
+    if language.seen:
+        return Problem("language", language.seen, language.sent, values, lines)
     return Passed(f"{len({exchange.user_agent for exchange, _ in found})} arrive unchanged")
+
+
+@dataclass(slots=True)
+class _Changed:
+    """The first request whose field did not arrive as it was sent; empty while all did."""
+
+    sent: str = ""
+    seen: str = ""
+    lines: tuple[str, ...] = ()
+
+    def note(self, exchange: Exchange, sent: str, seen: str) -> None:
+        if sent != seen and not self.seen:
+            self.sent, self.seen = sent or "(empty)", seen or "(empty)"
+            self.lines = (f"{line(exchange)}: sent {self.sent}, arrived {self.seen}",)
 
 
 @check(

@@ -106,12 +106,13 @@ _CLOUDFRONT: Final[dict[str, str]] = {
     "`linkseal domain enrol NAME cloudfront`. CloudFront adds it by itself: where it does not "
     "arrive, remove functions that change it.",
     "HTTP-09": "Set the origin request policy to AllViewer: otherwise User-Agent arrives as "
-    "`Amazon CloudFront`.",
+    "`Amazon CloudFront`, and Accept-Language not at all.",
     "HTTP-10": "Allowed HTTP methods: GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE.",
     "HTTP-11": "Remove CloudFront Functions and Lambda@Edge from the behaviour.",
     "HTTP-12": "In the web ACL exclude this name from the bot control rules.",
     "HTTP-13": "Origin protocol policy: HTTPS only.",
-    "ORG-01": "Origin protocol policy: HTTPS only; Match viewer lets http through.",
+    "ORG-01": "Origin protocol policy: HTTPS only, as Match viewer lets http through; viewer "
+    "protocol policy: Redirect HTTP to HTTPS.",
     "ORG-02": "Origin protocol policy: HTTPS only; CloudFront then sends SNI by itself.",
     "ORG-03": "CloudFront always verifies: if it did not, the answer is of something else. Look "
     "for a second proxy behind it.",

@@ -35,8 +35,8 @@ FIXES: Final[dict[str, str]] = {
     "off.",
     "TLS-06": "Have the certificate issued anew with a P-256 key, or RSA of 2048 bits or more, "
     "signed with SHA-256.",
-    "HTTP-01": "Let port 80 answer: redirect to https on the same name with path and query kept, "
-    "or forward to us. Links that were sent over http need it.",
+    "HTTP-01": "Let port 80 answer: redirect to https on the same name by 301 or 308, path and "
+    "query kept, or forward to us. Links that were sent over http need it.",
     "HTTP-02": "Forward every request for the branded name to your target over https, port 443; an "
     "answer of your own server means it is not forwarded.",
     "HTTP-03": "Forward the Host field as the visitor sent it: the branded name.",

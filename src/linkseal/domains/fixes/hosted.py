@@ -24,7 +24,8 @@ _AKAMAI: Final[dict[str, str]] = {
     "HTTP-11": "Turn Image and Video Manager and Adaptive Acceleration off for this name.",
     "HTTP-12": "Add a Bot Manager bypass for this name.",
     "HTTP-13": "Connect to the origin over HTTPS: Origin Server, HTTPS port 443.",
-    "ORG-01": "Connect to the origin over HTTPS: Origin Server, HTTPS port 443.",
+    "ORG-01": "Connect to the origin over HTTPS: Origin Server, HTTPS port 443; and Redirect HTTP "
+    "to HTTPS on, as the origin is asked by the visitor's scheme.",
     "ORG-02": "Origin Server: Use SNI on.",
     "ORG-03": "Origin Server: Verification Settings: Choose your own; match `{{Origin Hostname}}` "
     "and `{{Forward Host Header}}`, trust the Akamai-managed set.",
@@ -39,11 +40,14 @@ _AZURE: Final[dict[str, str]] = {
     "TLS-02": "Wait until the custom domain's managed certificate is validated and deployed.",
     "TLS-03": "Add the name as a custom domain with a managed certificate, and associate it with "
     "the route.",
+    "HTTP-01": "Route: redirect all traffic to use HTTPS. Where that is a temporary redirect, turn "
+    "it off and add a rule set: request protocol HTTP, URL redirect, Moved (301), HTTPS, all else "
+    "as it came.",
     "HTTP-02": "The origin's host name must be your target, HTTPS port 443; it must match our "
     "certificate. `X-Azure-DebugInfo: 1` in a request shows why it does not.",
     "HTTP-03": "Leave the origin host header blank: the portal fills it in with the origin's name.",
     "HTTP-04": "Query string: use all; remove rule sets that change the URL.",
-    "HTTP-05": "Remove rule sets that redirect from the route.",
+    "HTTP-05": "Remove rule sets that redirect from the route, except one from http to https.",
     "HTTP-06": "Turn caching off on the route.",
     "HTTP-07": "Turn caching off on the route.",
     "HTTP-08": "Azure sends the visitor's address in X-Azure-SocketIP by itself; we believe it "

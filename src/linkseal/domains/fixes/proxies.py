@@ -32,7 +32,8 @@ _NGINX: Final[dict[str, str]] = {
     "place of what the visitor sent.",
     "HTTP-11": "No `sub_filter`, no image filter and no page speed module for this name.",
     "HTTP-13": "`proxy_pass https://` and your target, not http://.",
-    "ORG-01": "`proxy_pass https://` and your target, not http://.",
+    "ORG-01": "`proxy_pass https://` and your target, not http://, in the server of port 80 too, "
+    "where it does not redirect.",
     "ORG-02": "`proxy_ssl_server_name on;` and `proxy_ssl_name` your target: without it nginx "
     "sends none.",
     "ORG-03": "`proxy_ssl_verify on;`, `proxy_ssl_trusted_certificate` with your system's roots, "
@@ -56,7 +57,8 @@ _CADDY: Final[dict[str, str]] = {
     "address in place of what the visitor sent.",
     "HTTP-11": "No `templates`, `encode` or `replace` in the site of this name.",
     "HTTP-13": "`reverse_proxy https://` and your target, not http://.",
-    "ORG-01": "`reverse_proxy https://` and your target, not http://.",
+    "ORG-01": "`reverse_proxy https://` and your target, not http://, in an `http://` site of this "
+    "name too.",
     "ORG-02": "`tls_server_name` with your target, in `transport http`.",
     "ORG-03": "In `transport http` no `tls_insecure_skip_verify`, and `tls_server_name` with your "
     "target.",
@@ -80,7 +82,7 @@ _HAPROXY: Final[dict[str, str]] = {
     "one keeps what the visitor sent.",
     "HTTP-11": "No `compression` and no Lua or filter that changes answers of this name.",
     "HTTP-13": "`server` with your target, port 443 and `ssl`.",
-    "ORG-01": "`server` with your target, port 443 and `ssl`.",
+    "ORG-01": "`server` with your target, port 443 and `ssl`, also for the frontend of port 80.",
     "ORG-02": "`sni str(<target>)` on the `server` line.",
     "ORG-03": "`verify required`, `ca-file` with your system's roots, and `verifyhost` with your "
     "target, on the `server` line.",

@@ -10,8 +10,9 @@ from typing import Final
 from linkseal.testing.broken.answers import ANSWERS
 from linkseal.testing.broken.model import HOST, Broken
 from linkseal.testing.broken.names import NAMES
+from linkseal.testing.broken.origin import ORIGIN
 
 __all__ = ["BROKEN", "HOST", "Broken"]
 
-BROKEN: Final = (*NAMES, *ANSWERS)
+BROKEN: Final = (*NAMES, *ANSWERS, *ORIGIN)
 """All of them, in the order of the checks."""

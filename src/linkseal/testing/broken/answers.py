@@ -1,4 +1,4 @@
-"""Broken set-ups of requests, of answers, and of the way between a CDN and us."""
+"""Broken set-ups of requests and of answers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ ANSWERS: Final = (
         f"Old http links break: port 80 redirects to https://{HOST}/.",
         "`return 301 https://<name>$request_uri;`",
         front="proxy",
+        warns=True,
+    ),
+    Broken(
+        "http-temporary",
+        "http leads to https with a temporary redirect",
+        "HTTP-01",
+        "Port 80 redirects to https with 302, which is temporary: browsers ask by http again every "
+        "time.",
+        "by 301 or 308",
         warns=True,
     ),
     Broken(
@@ -194,6 +203,33 @@ ANSWERS: Final = (
         warns=True,
     ),
     Broken(
+        "language-dropped",
+        "Accept-Language is not forwarded, User-Agent is",
+        "HTTP-09",
+        "Accept-Language arrives as `(empty)`.",
+        "Accept-Language not at all",
+        front="cloudfront",
+        warns=True,
+    ),
+    Broken(
+        "visitor-unknown",
+        "User-Agent is replaced by the CDN's own, Accept-Language is dropped",
+        "HTTP-09",
+        "User-Agent arrives as `Amazon CloudFront`, Accept-Language as `(empty)`.",
+        "User-Agent arrives as `Amazon CloudFront`, and Accept-Language not at all",
+        front="cloudfront",
+        warns=True,
+    ),
+    Broken(
+        "proxy-language-dropped",
+        'nginx: `proxy_set_header Accept-Language ""`',
+        "HTTP-09",
+        "Accept-Language arrives as `(empty)`.",
+        "Do not set User-Agent or Accept-Language",
+        front="proxy",
+        warns=True,
+    ),
+    Broken(
         "head-blocked",
         "HEAD is refused",
         "HTTP-10",
@@ -317,77 +353,5 @@ ANSWERS: Final = (
         "a distant region",
         warns=True,
     ),
-    Broken(
-        "proxy-http-origin",
-        "nginx: `proxy_pass http://`",
-        "ORG-01",
-        "The CDN or proxy talks plain http to us.",
-        "`proxy_pass https://` and your target",
-        front="proxy",
-    ),
-    Broken(
-        "proxy-no-sni",
-        "nginx: `proxy_ssl_server_name` left off, its default",
-        "ORG-02",
-        "No SNI on the origin leg.",
-        "`proxy_ssl_server_name on;`",
-        front="proxy",
-        warns=True,
-    ),
-    Broken(
-        "second-proxy",
-        "A proxy of the customer's stands between Cloudflare and us",
-        "ORG-04",
-        "Request came from 127.0.0.1, not Cloudflare.",
-        "no second CDN or proxy in between",
-        front="cloudflare",
-        warns=True,
-    ),
-    Broken(
-        "cdn-loop",
-        "The CDN's origin is the branded name itself",
-        "ORG-05",
-        "CDN loop: CDN-Loop: cloudflare, cloudflare.",
-        "not a name that is Proxied itself",
-        front="cloudflare",
-    ),
-    Broken(
-        "challenge-path-taken",
-        "Another ACME client answers the challenge path (route acme)",
-        "ACM-01",
-        "Challenge path answered by 127.0.0.1 (404).",
-        "`/.well-known/acme-challenge/` on port 80 reach us",
-    ),
-    Broken(
-        "challenge-path-home",
-        "http leads to the home page, the challenge path too (route acme)",
-        "ACM-01",
-        "Challenge path leads to https://www.acme.example/, where we do not answer.",
-        "`/.well-known/acme-challenge/` on port 80 reach us",
-    ),
-    Broken(
-        "challenge-port-closed",
-        "Port 80 is closed (route acme)",
-        "ACM-01",
-        "Challenge path gets no answer from 127.0.0.1 port 80 (connection refused).",
-        "`/.well-known/acme-challenge/` on port 80 reach us",
-        also={"HTTP-01": "old http links use the same port"},
-    ),
-    Broken(
-        "order-waits",
-        "The zone's certificates of this week are used up (route acme)",
-        "ACM-02",
-        "The next order is waiting until … UTC: the CA allows few … (45 in 7 days are used up).",
-        "the order is sent when the certificate authority's limit allows it",
-        warns=True,
-    ),
-    Broken(
-        "renewal-fails",
-        "CAA was changed since the certificate was ordered, so that it is not renewed (route acme)",
-        "ACM-03",
-        "Renewal fails: CAA record for acme.example prevents issuance.",
-        "See the error of the last order",
-        warns=True,
-    ),
 )
-"""HTTP, the origin and ACME, in the order of the checks."""
+"""HTTP, in the order of the checks."""
