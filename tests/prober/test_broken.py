@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,12 +144,15 @@ def altering(path: str, *changes: tuple[bytes, bytes]) -> SetUp:
     return behaving(alter)
 
 
-def field(name: bytes, value: bytes) -> SetUp:
-    """Replace a field of each request."""
+def fields(**values: bytes) -> SetUp:
+    """Replace fields of each request."""
+
+    def replaced(name: bytes, old: bytes) -> bytes:
+        return values.get(name.decode().lower().replace("-", "_"), old)
+
     return arriving(
         lambda asked: replace(
-            asked,
-            headers=[(each, value if each.lower() == name else old) for each, old in asked.headers],
+            asked, headers=[(each, replaced(each, old)) for each, old in asked.headers]
         )
     )
 
@@ -157,8 +161,8 @@ def agent(asked: Asked) -> bytes:
     return next((value for name, value in asked.headers if name.lower() == b"user-agent"), b"")
 
 
-def to_https(asked: Asked, _ours: bytes) -> bytes:
-    return answer_of("301 Moved", f"Location: https://{HOST}{asked.target.decode()}")
+def to_https(asked: Asked, _ours: bytes, status: str = "301 Moved") -> bytes:
+    return answer_of(status, f"Location: https://{HOST}{asked.target.decode()}")
 
 
 def cloudflares(_asked: Asked, ours: bytes) -> bytes:
@@ -192,7 +196,7 @@ def home(asked: Asked, ours: bytes) -> bytes:
     return led if asked.path.startswith(CHALLENGE_PATH) else ours
 
 
-def held(**order: Any) -> SetUp:
+def held(what: str = "", **order: Any) -> SetUp:
     """Ask as a service does that has a certificate for the name, and how its last order went."""
     certificate = AUTHORITY.issue_cert(HOST)
     chain = b"".join(each.bytes() for each in certificate.cert_chain_pems)
@@ -218,7 +222,7 @@ def held(**order: Any) -> SetUp:
             now=NOW,
         )
         store.certificates.put(HOST, [new], NOW, "issued")
-        assert store.certificates.settle(HOST, "", NOW, "", {}, **order)
+        assert store.certificates.settle(HOST, "", NOW, what, {}, **order)
         config = Config(base_domain=BASE, data_dir=Path(folder))
         asking = make_request(config, store, store.domains.get(HOST), KEY)
     return {"certificate": certificate, "asking": asking}
@@ -306,9 +310,10 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "http-home": lambda: {
         "plain": Origin(lambda *_: answer_of("301 Moved", "Location: https://www.acme.example/"))
     },
+    "http-temporary": lambda: {"plain": Origin(partial(to_https, status="302 Found"))},
     "hsts-parent": hsts_parent,
     "another-server": lambda: {"origin": Origin(probes=Probes(0, b"x" * 32)), "plain": Origin()},
-    "host-rewritten": lambda: field(b"host", TARGET.encode()),
+    "host-rewritten": lambda: fields(host=TARGET.encode()),
     "query-dropped": lambda: arriving(
         lambda asked: replace(asked, target=asked.target.partition(b"?")[0])
     ),
@@ -338,7 +343,9 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
         lambda asked: replace(asked, came_by=replace(asked.came_by, peer="203.0.113.9"))
     ),
     "client-lost-v6": both_families,
-    "agent-rewritten": lambda: field(b"user-agent", b"Amazon CloudFront"),
+    "agent-rewritten": lambda: fields(user_agent=b"Amazon CloudFront"),
+    "language-dropped": lambda: fields(accept_language=b""),
+    "visitor-unknown": lambda: fields(user_agent=b"Amazon CloudFront", accept_language=b""),
     "head-blocked": lambda: answering(
         lambda asked: asked.method == "HEAD", answer_of("405 Method Not Allowed")
     ),
@@ -375,6 +382,7 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     "challenge-path-taken": lambda: ACME | {"plain": Origin(not_there)},
     "challenge-path-home": lambda: ACME | {"plain": Origin(home)},
     "challenge-port-closed": lambda: ACME | {"http_port": 1},
+    "http-followed": lambda: {"asking": request(route="cdn")},
     "second-proxy": lambda: {
         "origin": Origin(cloudflares),
         "plain": Origin(to_https),
@@ -382,7 +390,9 @@ SET_UPS: dict[str, Callable[[], SetUp]] = {
     },
     "order-waits": lambda: held(waiting=str(Wait(NOW + timedelta(days=1), LIMITS[1]))),
     "renewal-fails": lambda: held(
-        problem={"detail": "CAA record for acme.example prevents issuance"}
+        "failed",
+        failures=1,
+        problem={"type": "caa", "detail": "CAA record for acme.example prevents issuance"},
     ),
     "cdn-loop": lambda: arriving(
         lambda asked: replace(

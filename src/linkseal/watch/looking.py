@@ -71,6 +71,8 @@ def _with_certificate(
             known,
             certificate_state=stands.state.value,
             certificate_problem=(held.problem or {}).get("detail", ""),
+            certificate_problem_type=(held.problem or {}).get("type", ""),
+            certificate_failing_since=_failing_since(store, held),
             waiting=held.waiting,
             acme_delegation=domain.delegation if held.challenge is Challenge.DNS_01 else "",
         )
@@ -83,6 +85,14 @@ def _with_certificate(
         caa_identities=known_identities(directories),
         caa_accounts=tuple(account[0] for account in accounts if account and account[0]),
     )
+
+
+def _failing_since(store: Store, held: CertificateName) -> datetime | None:
+    """Return when the first try failed since the last certificate; ``None`` if none did."""
+    if held.problem is None or not held.failures:
+        return None
+    tries = [each.at for each in store.certificates.history(held.name) if each.what == "failed"]
+    return next(iter(tries[-held.failures :]), None)
 
 
 def _held(store: Store, host: str) -> CertificateName | None:
