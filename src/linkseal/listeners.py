@@ -12,7 +12,7 @@ BACKLOG = 1024
 
 
 def listen(address: Address, key: str) -> socket.socket:
-    """Bind and listen.
+    """Bind and listen: at ``::`` for IPv6 and IPv4.
 
     Args:
         address: Where; port 0 takes a free one.
@@ -23,7 +23,13 @@ def listen(address: Address, key: str) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+        return socket.create_server(
+            (address.host, address.port),
+            family=family,
+            backlog=BACKLOG,
+            # The unspecified address is every address: of IPv4, too (RFC 3493 §5.3).
+            dualstack_ipv6=address.host == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
         raise _explain(error, address, key) from error
 

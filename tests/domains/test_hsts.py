@@ -43,6 +43,8 @@ def port_80(report: Report) -> tuple[Result, str]:
         (f"max-age=1, {POLICY}", False),
         (f"{POLICY}, max-age=0", True),
         ("", False),
+        (f"max-age={'9' * 5000}; includeSubDomains", True),
+        (f"max-age={'0' * 5000}; includeSubDomains", False),
     ],
 )
 def test_which_fields_bind_the_names_below(policy: str, binds: bool) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import aiosmtplib
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linkseal import datadir
 from linkseal.demo.recipient import read_message
@@ -267,6 +269,7 @@ async def test_broken_mail_passes_untouched(proxy: Proxy) -> None:
         b"no header at all\r\n",
         b"From: a@acme.example\r\nContent-Type: multipart/mixed\r\n\r\n<a href=http://a.b>\r\n",
         b"From: a@acme.example\r\nContent-Type: text/html\r\n\r\n\x00<a href=http://a.b>\r\n",
+        b"From: a@acme.example\r\nSubject: =?utf-8?B?YWJjZ?= cut\r\n\r\ntext\r\n",
     ):
         async with proxy.client() as client:
             await client.sendmail("a@acme.example", [TO], message)
@@ -424,6 +427,13 @@ async def test_addresses_that_are_no_text_are_refused(proxy: Proxy) -> None:
         writer.write(b"EHLO me\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<x\xff@example.net>\r\n")
         answers = await replies(reader, 4)
         assert answers[-1][:3] in {"501", "553"}
+
+
+@given(st.text(), st.sampled_from(["utf-8?B", "utf-8?q", "big5?b", "nothing?Q", "?"]))
+def test_any_subject_and_sender_are_read(text: str, kind: str) -> None:
+    for value in (text, f"=?{kind}?{text}?= {text}"):
+        content = f"From: {value}\r\nSubject: {value}\r\n\r\n".encode("utf-8", "surrogatepass")
+        assert isinstance(read_headers(content).subject, str)
 
 
 def test_hostile_headers_are_read_in_no_time() -> None:

@@ -8,7 +8,7 @@ Unknown keys are refused: a misspelt key must not silently do nothing.
 
 from __future__ import annotations
 
-from linkseal.config.address import Address, AddressField
+from linkseal.config.address import Address, AddressField, plain_address
 from linkseal.config.keys import KeyReport, describe_keys
 from linkseal.config.loading import SEARCH, Loaded, load
 from linkseal.config.sections import (
@@ -57,4 +57,5 @@ __all__ = [
     "WatchConfig",
     "describe_keys",
     "load",
+    "plain_address",
 ]

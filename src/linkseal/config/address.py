@@ -54,3 +54,11 @@ def _address(value: object) -> object:
 
 
 AddressField = Annotated[Address, NoDecode, BeforeValidator(_address)]
+
+
+def plain_address(text: str) -> str:
+    """Return a peer's address as its own family writes it.
+
+    A socket for both families shows IPv4 as ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2).
+    """
+    return text[7:] if text.startswith("::ffff:") and "." in text else text

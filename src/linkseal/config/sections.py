@@ -27,7 +27,8 @@ class EdgeConfig(Section):
         Address("127.0.0.1", 8080), description="Where the edge listens for http."
     )
     https: AddressField = Field(
-        Address("127.0.0.1", 8443), description="Where the edge listens for https."
+        Address("127.0.0.1", 8443),
+        description="Where the edge listens for https; `[::]:443`: of IPv4, too.",
     )
     ops: AddressField = Field(
         Address("127.0.0.1", 9464),

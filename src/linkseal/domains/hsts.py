@@ -50,5 +50,5 @@ def binds_below(policy: str) -> bool:
     directives = [each.strip() for each in policy.partition(",")[0].split(";")]
     ages = [found for each in directives if (found := _AGE.fullmatch(each))]
     # RFC 6797 §6.1.1: max-age is required, and 0 has browsers forget the host.
-    lasts = len(ages) == 1 and int(ages[0][1]) > 0
+    lasts = len(ages) == 1 and ages[0][1].strip("0") != ""
     return lasts and "includesubdomains" in {each.lower() for each in directives}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import httptools
 import structlog
 
+from linkseal.config import plain_address
 from linkseal.edge.answers import CLOSE, KEEP, KEEP_1_0
 from linkseal.edge.client import client_address
 from linkseal.edge.head import Fields, absolute, is_host, scan, size_of
@@ -106,7 +107,7 @@ class EdgeProtocol(asyncio.Protocol):
         """Start the clock for the first request."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._address = plain_address(peer[0]) if isinstance(peer, tuple) else ""
         state = self._state
         state.connections.add(self)
         self.deadline = state.head_deadline

@@ -19,6 +19,7 @@ next: read twice, it is stored once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import secrets
@@ -177,7 +178,8 @@ class Recorder:
         """Write jobs, one after the other: the thread's life."""
         # Where the two share a core, waking up must not interrupt the loop: the first thing
         # this thread needs is the interpreter's lock, which the loop holds just then.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with contextlib.suppress(OSError):  # Sandboxes forbid it.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         while (batches := self._jobs.get()) is not None:
             error: JournalError | None = None
             written = 0

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.errors import MessageError
 
 import idna
 
@@ -69,7 +70,7 @@ def domain_of(address: str) -> str:
 def _decoded(subject: str) -> str:
     try:
         text = str(email.header.make_header(email.header.decode_header(subject)))
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, MessageError):
         text = subject
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -66,6 +68,8 @@ class NextHop:
         self._name = name
         self._features = Features()
         self._known_until = 0.0
+        # Reading the system's roots takes 15 ms: once, and not for each connection.
+        self._tls = functools.cache(self._make_tls)
 
     async def features(self) -> Features:
         """Return what the next hop announces; the least when it is not reachable."""
@@ -114,7 +118,11 @@ class NextHop:
         extensions = client.esmtp_extensions
         size = extensions.get("size")
         self._features = Features(
-            size=None if size is None else int(size) if size.isdigit() else 0,
+            size=None
+            if size is None
+            else int(size)
+            if re.fullmatch(r"\d{1,18}", size, re.ASCII)
+            else 0,
             eight_bit="8bitmime" in extensions,
             utf8="smtputf8" in extensions,
             pipelining="pipelining" in extensions,
@@ -122,7 +130,7 @@ class NextHop:
         self._known_until = time.monotonic() + FEATURES_KEPT
         return Conversation(client, self._features, config.data_timeout)
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def _make_tls(self) -> ssl.SSLContext | None:
         if self._config.next_hop_tls == "none":
             return None
         ca = self._config.next_hop_ca

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from linkseal.config import plain_address
 from linkseal.errors import IntakeError, LinksealError
 from linkseal.intake import metrics
 from linkseal.intake.next_hop import Conversation, Features, NextHop
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 LONGEST_LINE: Final = 1_000_000
 """Longest line taken: senders exceed the standard's 998, and the next hop is the judge."""
+
+_IDLE_SECONDS: Final = 300.0
+"""What a client gets for its next command at least (RFC 5321 §4.5.3.2.7)."""
 
 log = structlog.get_logger("smtp")
 
@@ -101,6 +105,8 @@ class ProxySession(SMTP):
             auth_exclude_mechanism=["LOGIN", "PLAIN"] if config.auth == "off" else None,
             authenticator=_not_yet_checked,
             loop=loop,
+            # Runs on while the next hop has the message: a client cut off then sends it again.
+            timeout=max(_IDLE_SECONDS, config.data_timeout + config.timeout),
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -109,7 +115,7 @@ class ProxySession(SMTP):
         # Also called after STARTTLS: what was said in the clear is forgotten (RFC 3207 §4.2).
         self._proxy.forget_login()
         peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and ip_address(peer[0]).is_loopback:
+        if isinstance(peer, tuple) and ip_address(plain_address(peer[0])).is_loopback:
             self._auth_require_tls = False
 
     async def auth_PLAIN(  # noqa: N802 - the base's name
@@ -282,6 +288,11 @@ class _Handler:
             reply=reply.partition("\r\n")[0][:120],
         )
         return reply
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Have the client try again later, where our own code failed."""
+        log.error("a command failed", exc_info=error)
+        return "451 4.3.0 it could not be done, try again later"
 
     async def handle_RSET(  # noqa: N802 - the hook's name
         self, _server: SMTP, _session: Session, _envelope: Envelope
