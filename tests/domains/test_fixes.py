@@ -89,6 +89,34 @@ def test_a_client_address_that_is_not_believed_has_the_command(
     assert f"`linkseal domain enrol {words}" in fix("HTTP-08", profile)
 
 
+OWN = {"host": "links.acme.example", "target": "t-abc.ct.example.net"}
+
+
+@pytest.mark.parametrize("profile", [None, *{**PROFILES, **dict.fromkeys(GUIDES)}])
+def test_to_a_customer_a_fix_names_their_own_name_and_target(profile: str | None) -> None:
+    for check in CHECKS:
+        general, told = fix(check, profile), fix(check, profile, **OWN)
+        for words in (" NAME", "<name>", "<target>", "your target", "the branded"):
+            assert words not in told, told
+        assert told.count("`") % 2 == 0
+        assert ("your target" in general) <= (f"`{OWN['target']}`" in told)
+
+
+@pytest.mark.parametrize(
+    ("check", "profile", "said"),
+    [
+        ("HTTP-08", "cloudflare", "`linkseal domain enrol links.acme.example cloudflare`"),
+        ("HTTP-08", "nginx", "`linkseal domain enrol links.acme.example proxy --network ADDRESS`"),
+        ("HTTP-02", "keycdn", "Set the zone's Origin URL to https:// and `t-abc.ct.example.net`."),
+        ("HTTP-01", "nginx", "`return 301 https://links.acme.example$request_uri;`"),
+        ("ORG-02", "haproxy", "`sni str(t-abc.ct.example.net)`"),
+        ("DNS-03", None, "Point `links.acme.example` at `t-abc.ct.example.net` with a CNAME"),
+    ],
+)
+def test_so_a_fix_can_be_copied(check: str, profile: str | None, said: str) -> None:
+    assert said in fix(check, profile, **OWN)
+
+
 def test_each_proxy_is_told_in_its_own_words() -> None:
     others = {
         "nginx": ("header_up", "http-request", "Caddy", "HAProxy"),

@@ -103,7 +103,7 @@ async def test_a_cdn_outside_of_the_enrolled_networks_is_not_believed(tmp_path: 
                 "CF-Connecting-IP tells the visitor's address, but is not believed: "
                 f"{HOST} is not enrolled with Cloudflare at {CDN}."
             )
-            assert "linkseal domain enrol NAME cloudflare" in told["HTTP-08"]["fix"]
+            assert f"linkseal domain enrol {HOST} cloudflare" in told["HTTP-08"]["fix"]
             mine.click(await mine.send(), source=VISITOR)
             (event,) = await mine.events(1)
             assert (event["host"], event["address"]) == (HOST, CDN)

@@ -27,7 +27,7 @@ FIXES: Final[dict[str, str]] = {
     "have TLS answer there for the branded name.",
     "TLS-02": "Have the server that recipients reach send a publicly trusted certificate with its "
     "whole chain (`fullchain.pem`); an origin-only or staging certificate will not do.",
-    "TLS-03": "Install a certificate that names the branded domain itself on the server that "
+    "TLS-03": "Install a certificate for the branded name itself on the server that "
     "recipients reach.",
     "TLS-04": "Renew the certificate now, and find out why it is not renewed by itself: a DNS or "
     "validation record that was removed is the usual reason.",

@@ -18,7 +18,7 @@ _ENROL: Final = {
 
 _NGINX: Final[dict[str, str]] = {
     "TLS-02": "`ssl_certificate` must be `fullchain.pem`, of a public CA.",
-    "TLS-03": "A `server` whose `server_name` and certificate are the branded name's.",
+    "TLS-03": "A `server` whose `server_name` and certificate are for the branded name.",
     "TLS-05": "`ssl_protocols TLSv1.2 TLSv1.3;`.",
     "HTTP-01": "`return 301 https://<name>$request_uri;` in the server of port 80.",
     "HTTP-02": "`proxy_pass https://` and your target, for `location /`, in the server of this "
