@@ -9,8 +9,6 @@ import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import dns.exception
 import dns.message
@@ -21,7 +19,7 @@ import dns.rdtypes.ANY.DNSKEY
 import dns.rdtypes.dnskeybase
 
 from linkseal.certificates.dns_update import TSIGKey
-from linkseal.testing.programs import end, find_program, free_port, launch, not_started
+from linkseal.testing.programs import Running, end, find_program, free_port, launch, not_started
 
 START_TIMEOUT = 30.0
 _ATTEMPTS = 5
@@ -84,7 +82,7 @@ def find_knotd() -> str:
     return find_program("knotd", "knot")
 
 
-class Knot:
+class Knot(Running):
     """Runs ``knotd`` with zones of its own; updates live in memory only.
 
     A context manager: started on entry, stopped on exit.
@@ -218,20 +216,6 @@ class Knot:
         except (OSError, EOFError, dns.exception.DNSException):
             return False
         return all(identity in str(answer) for answer in answers)
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
 
 def _secret() -> str:

@@ -25,8 +25,6 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import dns.exception
 import dns.message
@@ -38,7 +36,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from linkseal.errors import ServiceError
 from linkseal.testing.acme_authority import Authority
-from linkseal.testing.programs import end, find_program, free_port, launch, not_started
+from linkseal.testing.programs import Running, end, find_program, free_port, launch, not_started
 
 START_TIMEOUT = 30.0
 REQUEST_TIMEOUT = 10.0
@@ -59,7 +57,7 @@ def find_pebble() -> tuple[str, str]:
     return find_program("pebble", _PACKAGE), find_program("pebble-challtestsrv", _PACKAGE)
 
 
-class Pebble:
+class Pebble(Running):
     """Runs ``pebble -strict``, and a DNS server for it to ask.
 
     A context manager: started on entry, stopped on exit.
@@ -260,20 +258,6 @@ class Pebble:
         with opener.open(url, body, timeout=REQUEST_TIMEOUT) as answer:
             said: bytes = answer.read()
         return said
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
 
 def _absolute(name: str) -> str:

@@ -12,8 +12,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from linkseal.errors import ServiceError
 
@@ -103,6 +106,32 @@ def _reservations() -> int:
     """Return a file of which one byte a port is locked; it is never closed, nor written to."""
     file = Path(tempfile.gettempdir()) / f"linkseal-ports-{os.getuid()}"
     return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+class Running(ABC):
+    """What runs for the time of a ``with`` block."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it."""
+
+    @abstractmethod
+    def stop(self) -> object:
+        """Stop it."""
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
 
 
 def launch(

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from linkseal.config import Address, Config, load
 from linkseal.errors import ServiceError
+from linkseal.testing.programs import Running
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 60.0
@@ -40,7 +40,7 @@ def linkseal(
     )
 
 
-class ServiceProcess:
+class ServiceProcess(Running):
     """Runs ``linkseal up`` with a config file of its own folder.
 
     A context manager: started on entry, stopped on exit. The process has a session of
@@ -147,17 +147,3 @@ class ServiceProcess:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
