@@ -13,6 +13,7 @@ from linkseal.domains.claim import (
     Record,
     claim_host,
     domain_name,
+    mail_domains,
     new_delegation,
     new_target,
     ownership_value,
@@ -147,6 +148,34 @@ def test_a_domain_of_from_addresses_may_be_an_apex_and_no_wildcard() -> None:
     assert domain_name("BÜCHER.example.") == "xn--bcher-kva.example"
     with pytest.raises(DomainError):
         domain_name("*.acme.example")
+
+
+def mail(*texts: str) -> list[str]:
+    return mail_domains(texts, base_domain=BASE, is_public_suffix=SUFFIXES.is_public)
+
+
+def test_from_domains_come_in_their_one_form_and_empty_ones_are_none() -> None:
+    assert mail() == mail("", " ") == []
+    assert mail("Acme.ORG.", "", "bücher.example") == ["acme.org", "xn--bcher-kva.example"]
+    # The company that runs the service may send mail itself.
+    assert mail("example.net", "xct.example.net") == ["example.net", "xct.example.net"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("co.uk", "from-domain-public-suffix"),
+        ("github.io", "from-domain-public-suffix"),
+        (BASE, "from-domain-own"),
+        (f"go.{BASE.upper()}", "from-domain-own"),
+        ("nonsense", "domain-name"),
+        ("https://acme.example/", "domain-name"),
+    ],
+)
+def test_what_no_mail_of_one_customer_is_from_is_refused(text: str, code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        mail("acme.example", text)
+    assert (refusal.value.code, bool(refusal.value.hint)) == (code, True)
 
 
 @given(st.binary(min_size=10, max_size=32))

@@ -61,10 +61,17 @@ def store(url: str) -> Iterator[Store]:
 
 
 def claim(
-    store: Store, customer_id: int, tag: str, *, why: str = "", default: bool = False
+    store: Store,
+    customer_id: int,
+    tag: str,
+    *,
+    why: str = "",
+    default: bool = False,
+    from_domains: list[str] | None = None,
+    host: str = HOST,
 ) -> bool:
     return store.domains.claim(
-        HOST,
+        host,
         customer_id=customer_id,
         target=f"t-{tag}.ct.example.net",
         ownership=f"ct-verify={tag}",
@@ -72,6 +79,7 @@ def claim(
         who="ann",
         now=NOW,
         default=default,
+        from_domains=from_domains,
         take_over=why,
     )
 
@@ -190,6 +198,57 @@ def test_taking_over_what_nobody_else_holds_is_a_claim_like_any(store: Store) ->
     assert store.domains.history(HOST)[-1].reasons == ("claimed",)
     assert not claim(store, ACME, "2", why=ASKED)
     assert store.domains.get(HOST).target == "t-1.ct.example.net"
+
+
+def notes(store: Store, host: str) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
+    """Return a domain's history after its first line."""
+    return [
+        (step.action, step.before or "", step.after, step.who, step.reasons)
+        for step in store.domains.history(host)[1:]
+    ]
+
+
+def test_another_from_domain_is_on_record_and_replaces_those_before(store: Store) -> None:
+    claim(store, ACME, "1", from_domains=["one.example"])
+    assert store.domains.history(HOST)[0].reasons == ("claimed", "for mail from one.example too")
+    pass_dns(store, "1")
+    before = store.domains.get(HOST)
+    for names in (None, ["one.example"], ["one.example", "one.example"]):
+        assert not claim(store, ACME, "2", from_domains=names)
+        assert store.domains.get(HOST) == before
+        assert len(notes(store, HOST)) == 1
+    claim(store, ACME, "2", from_domains=["two.example", "three.example"])
+    after = store.domains.get(HOST)
+    assert after.from_domains == ("two.example", "three.example")
+    assert (after.state, after.since, after.reasons) == (before.state, before.since, before.reasons)
+    claim(store, ACME, "2", from_domains=[])
+    assert store.domains.get(HOST).from_domains == ()
+    stays = ("claim", "dns_valid", "dns_valid", "ann")
+    assert notes(store, HOST)[1:] == [
+        (*stays, ("for mail from two.example, three.example too, in place of one.example",)),
+        (*stays, ("for mail from its own domain only, no more from two.example, three.example",)),
+    ]
+
+
+def test_another_default_is_on_record_of_both(store: Store) -> None:
+    other = "go.acme.example"
+    claim(store, ACME, "1", default=True)
+    claim(store, ACME, "2", host=other)
+    assert not claim(store, ACME, "3", default=True)
+    assert (notes(store, HOST), notes(store, other)) == ([], [])
+    assert store.domains.history(HOST)[0].reasons == ("claimed", "the customer's default")
+    assert not claim(store, ACME, "3", host=other, default=True)
+    assert [each.host for each in store.domains.all() if each.default] == [other]
+    stays = ("claim", "claimed", "claimed", "ann")
+    assert notes(store, other) == [(*stays, (f"the customer's default, in place of {HOST}",))]
+    assert notes(store, HOST) == [(*stays, (f"the customer's default no more: {other} is",))]
+
+
+def test_the_default_of_another_customer_stays(store: Store) -> None:
+    claim(store, ACME, "1", default=True)
+    claim(store, RIVAL, "2", host="links.rival.example", default=True)
+    assert [each.default for each in store.domains.all()] == [True, True]
+    assert notes(store, HOST) == []
 
 
 def test_of_customers_who_claim_a_name_at_once_one_gets_it(url: str, store: Store) -> None:

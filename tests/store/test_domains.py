@@ -40,7 +40,7 @@ def claim(
     customer_id: int = 1,
     tag: str = "1",
     default: bool = False,
-    from_domains: tuple[str, ...] = (),
+    from_domains: tuple[str, ...] | None = None,
 ) -> bool:
     return store.domains.claim(
         host,
@@ -101,7 +101,11 @@ def test_a_claim_is_stored_as_it_was_made(store: Store) -> None:
         customer="acme",
         state=DomainState.CLAIMED,
         since=NOW,
-        reasons=("claimed",),
+        reasons=(
+            "claimed",
+            "for mail from acme.example, acme.test too",
+            "the customer's default",
+        ),
         target="t-1.ct.example.net",
         ownership="ct-verify=1",
         delegation="1.acme.ct.example.net",
@@ -141,7 +145,7 @@ def test_claiming_again_keeps_the_claim_and_takes_up_what_is_new(store: Store) -
     assert (after.target, after.state) == (before.target, DomainState.DNS_VALID)
     assert (after.default, after.from_domains) == (True, ("acme.org",))
     assert store.certificates.revision() == revision
-    assert len(store.domains.history(HOST)) == 2
+    assert [step.action for step in store.domains.history(HOST)] == ["claim", "dns-passed", "claim"]
 
 
 def test_a_customer_has_several_domains_and_one_default(store: Store) -> None:

@@ -36,6 +36,7 @@ from linkseal.domains.base import DomainState
 from linkseal.domains.claim import (
     claim_host,
     domain_name,
+    mail_domains,
     new_delegation,
     new_target,
     ownership_value,
@@ -99,7 +100,8 @@ def add(
         list[str] | None,
         typer.Option(
             "--from-domain",
-            help="Use it for mail from this domain too, besides its own; may be repeated.",
+            help="Use it for mail from this domain too, besides its own; replaces all given "
+            'before; may be repeated; "" leaves none.',
         ),
     ] = None,
     take_over: Annotated[
@@ -133,7 +135,9 @@ def add(
             who=who(),
             now=_now(),
             default=default,
-            from_domains=[domain_name(name) for name in from_domains or ()],
+            from_domains=None
+            if from_domains is None
+            else mail_domains(from_domains, base_domain=base, is_public_suffix=suffixes.is_public),
             take_over=take_over,
         )
         found = opened.domains.get(host)

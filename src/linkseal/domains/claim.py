@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,6 +116,36 @@ def domain_name(text: str) -> str:
     if name.startswith("*.") or len(f"{ACME_LABEL}.{name}") > _LONGEST_NAME:
         raise _no_name(text)
     return name
+
+
+def mail_domains(
+    given: Sequence[str], *, base_domain: str, is_public_suffix: Callable[[str], bool]
+) -> list[str]:
+    """Return domains of From addresses to match, each in its one form; empty ones are left out.
+
+    Args:
+        given: As they were typed.
+        base_domain: Ours.
+        is_public_suffix: Whether anybody can register names under a name.
+
+    Raises:
+        DomainError: ``domain-name``, ``from-domain-own`` or ``from-domain-public-suffix``.
+    """
+    names = [domain_name(text) for text in given if text.strip()]
+    for name in names:
+        if f".{name}".endswith(f".{base_domain}"):
+            raise DomainError(
+                f"{name} is one of the tracking service's own names: no mail is from there",
+                code="from-domain-own",
+                hint="give what stands after the @ of the customer's From addresses",
+            )
+        if is_public_suffix(name):
+            raise DomainError(
+                f"{name} is a public suffix: mail from under it is of many owners",
+                code="from-domain-public-suffix",
+                hint=f"give a domain of the customer's, as in acme.{name}",
+            )
+    return names
 
 
 def new_target(entropy: bytes, base_domain: str) -> str:

@@ -35,33 +35,37 @@ def claim(
     who: str,
     now: datetime,
     default: bool,
-    from_domains: Sequence[str],
+    from_domains: Sequence[str] | None,
     take_over: str,
 ) -> bool:
     """Claim a name within a transaction; see :meth:`linkseal.store.domains.Domains.claim`."""
-    step, take_over = Step(Action.CLAIM, who), take_over.strip()
+    take_over = take_over.strip()
     row = locked(connection, host)
     moved = row is not None and row.customer_id != customer_id
+    fresh = row is None or moved or DomainState(row.state) is DomainState.RELEASED
+    reasons = ["claimed"] if fresh else []
     if moved:
         _refuse_taking(connection, host, take_over)
-        step = Step(
-            Action.CLAIM, who, (f"taken over from another customer, never proven: {take_over}",)
-        )
+        reasons = [f"taken over from another customer, never proven: {take_over}"]
         # What was set up for the name was another's word, and would be served as this one's.
         for table in (app_links, domain_looks):
             connection.execute(table.delete().where(table.c.host == host))
     changes: dict[str, Any] = {}
-    if from_domains:
-        changes["from_domains"] = list(dict.fromkeys(from_domains))
-    if default:
-        connection.execute(
-            domains.update().where(domains.c.customer_id == customer_id).values(is_default=False)
-        )
+    names = list(dict.fromkeys(from_domains or ()))
+    before = [] if fresh else list(row.from_domains)
+    if from_domains is not None and names != before:
+        changes["from_domains"] = names
+        reasons.append(_mail_moved(names, before))
+    if default and (fresh or not row.is_default):
         changes["is_default"] = True
-    if row is not None and not moved and DomainState(row.state) is not DomainState.RELEASED:
+        reasons.append(_make_default(connection, host, customer_id, who, now))
+    if not fresh:
         if changes:
             change(connection, host, **changes)
+            state = DomainState(row.state)
+            note(connection, host, Step(Action.CLAIM, who, tuple(reasons)), state, state, now)
         return False
+    step = Step(Action.CLAIM, who, tuple(reasons))
     used = sa.select(domain_targets.c.target).where(domain_targets.c.target == target)
     if connection.scalar(used) is not None:
         raise StoreError(
@@ -94,10 +98,36 @@ def claim(
     connection.execute(
         domain_targets.insert().values(target=target, host=host, claimed_at_ms=to_ms(now))
     )
-    before = None if row is None else DomainState(row.state)
-    note(connection, host, step, before, DomainState.CLAIMED, now)
+    was = None if row is None else DomainState(row.state)
+    note(connection, host, step, was, DomainState.CLAIMED, now)
     bump(connection)
     return True
+
+
+def _mail_moved(names: Sequence[str], before: Sequence[str]) -> str:
+    """Return the sentence on record for From domains that differ from those before."""
+    listed = ", ".join(before)
+    if not names:
+        return f"for mail from its own domain only, no more from {listed}"
+    return f"for mail from {', '.join(names)} too" + (f", in place of {listed}" if listed else "")
+
+
+def _make_default(
+    connection: sa.Connection, host: str, customer_id: int, who: str, now: datetime
+) -> str:
+    """Take the default from the customer's other domains; return the sentence on record."""
+    others = connection.execute(
+        sa.select(domains.c.host, domains.c.state)
+        .where(domains.c.customer_id == customer_id, domains.c.is_default, domains.c.host != host)
+        .with_for_update()
+    ).all()
+    for other in others:
+        change(connection, other.host, is_default=False)
+        state = DomainState(other.state)
+        lost = Step(Action.CLAIM, who, (f"the customer's default no more: {host} is",))
+        note(connection, other.host, lost, state, state, now)
+    listed = ", ".join(other.host for other in others)
+    return "the customer's default" + (f", in place of {listed}" if listed else "")
 
 
 def _refuse_taking(connection: sa.Connection, host: str, take_over: str) -> None:

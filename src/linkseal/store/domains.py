@@ -53,13 +53,14 @@ class Domains:
         who: str,
         now: datetime,
         default: bool = False,
-        from_domains: Sequence[str] = (),
+        from_domains: Sequence[str] | None = None,
         take_over: str = "",
     ) -> bool:
         """Claim a name for a customer, all of it or nothing; return whether the claim is new.
 
         A claim the customer has stays as it is, but ``default`` and ``from_domains`` are taken
-        up if given. A name the customer released is claimed anew.
+        up if given, and what they change is put on record. A name the customer released is
+        claimed anew.
 
         A name that another customer holds stays theirs for ever, but for one they never proved:
         with a reason it is taken over, with a new target and a new proof to show.
@@ -73,7 +74,8 @@ class Domains:
             who: Who claims it.
             now: Aware.
             default: Make it the customer's default, in place of another.
-            from_domains: Domains of From addresses it matches, besides its own parent.
+            from_domains: Domains of From addresses it matches, besides its own parent, in place
+                of those before; none if empty; ``None``: they stay.
             take_over: Why it is taken from another customer; empty: it is not.
 
         Raises:
