@@ -34,6 +34,7 @@ dns_valid      request-ssl  ssl_requested
 dns_valid      release      released
 ssl_requested  dns-failed   claimed
 ssl_requested  approve      ssl_enabled
+ssl_requested  request-ssl  ssl_requested
 ssl_requested  reject       rejected
 ssl_requested  disable-ssl  dns_valid
 ssl_requested  release      released

@@ -54,7 +54,7 @@ def broken(level: float) -> Course:
 def test_the_levels_are_the_intervals_of_the_table() -> None:
     assert LEVELS == (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, DAY, 7 * DAY)
     assert levels_of(Scope.SSL) == LEVELS
-    assert levels_of(Scope.DNS) == (5 * MINUTE, HOUR, DAY, 7 * DAY)
+    assert levels_of(Scope.DNS) == (5 * MINUTE, HOUR, 7 * DAY)
 
 
 def test_a_look_asks_the_checks_of_its_interval_and_of_shorter_ones() -> None:

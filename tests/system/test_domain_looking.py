@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linkseal.domains.checks import judge
 from linkseal.domains.fixes import fix
-from linkseal.domains.fixes.generic import FIXES as GENERIC
 from linkseal.domains.guides import GUIDES
 from linkseal.domains.observation import Observation, Tried, save_observation
 from linkseal.domains.profiles import PROFILES
@@ -179,27 +178,18 @@ def test_a_look_is_explained_with_the_roots_of_the_configuration(
 
 
 @pytest.mark.parametrize(
-    ("enrolled", "route", "front", "words"),
+    ("enrolled", "route", "front", "worded_for"),
     [
-        ("", "cdn", "no known CDN is in front", GENERIC["TLS-01"]),
-        (
-            "cloudflare",
-            "cdn",
-            "enrolled with Cloudflare, which was not seen",
-            fix("TLS-01", "cloudflare"),
-        ),
-        ("", "proxy", "no known CDN is in front", fix("TLS-01", "proxy")),
-        (
-            "proxy",
-            "acme",
-            "enrolled with your own proxy, which was not seen",
-            fix("TLS-01", "proxy"),
-        ),
+        ("", "cdn", "no known CDN is in front", None),
+        ("cloudflare", "cdn", "enrolled with Cloudflare, which was not seen", "cloudflare"),
+        ("", "proxy", "no known CDN is in front", "proxy"),
+        ("proxy", "acme", "enrolled with your own proxy, which was not seen", "proxy"),
     ],
 )
 def test_the_fix_is_for_what_should_be_in_front_where_nothing_is_seen(
-    desk: Desk, tmp_path: Path, enrolled: str, route: str, front: str, words: str
+    desk: Desk, tmp_path: Path, enrolled: str, route: str, front: str, worded_for: str | None
 ) -> None:
+    words = fix("TLS-01", worded_for, host=HOST)
     desk.said("add", HOST, "--customer", "acme")
     if enrolled:
         desk.said("enrol", HOST, enrolled)

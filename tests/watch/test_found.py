@@ -47,12 +47,37 @@ async def test_of_a_domain_without_ssl_dns_alone_is_judged(level: float) -> None
     parts = parts_of(level, Scope.DNS, known=False)
     asking = request(parts=parts)
     seen = await look(Origin(), authority=AUTHORITY, asking=asking)
-    assert seen.observation.exchanges == ()
+    assert {each.purpose for each in seen.observation.exchanges} <= {"echo"}
     whole = await look(Origin(), authority=AUTHORITY)
     assert skipped(seen, level, Scope.DNS) == skipped(whole, level, Scope.DNS)
     assert found_in(seen, level, parts, Scope.DNS).failed == ()
     gone = await look(Origin(), authority=AUTHORITY, asking=asking, customer=[])
     assert found_in(gone, level, parts, Scope.DNS).failed[0] == "DNS-01"
+
+
+async def dns_of(seen_by: Origin, *customer: str, **known: Any) -> Found:
+    """Look as the watch does each week at a domain without SSL."""
+    level = LEVELS[-1]
+    parts = parts_of(level, Scope.DNS, known=False)
+    proof = f"_ct-challenge.links TXT {OWNERSHIP}"
+    asking = request(parts=parts, **known)
+    seen = await look(seen_by, authority=AUTHORITY, asking=asking, customer=[*customer, proof])
+    return found_in(seen, level, parts, Scope.DNS)
+
+
+@pytest.mark.parametrize("route", ["", "cdn", "proxy", "acme"])
+async def test_links_leave_no_name_for_what_one_route_asks_of_dns(route: str) -> None:
+    delegation = f"d1.{BASE}" if route == "acme" else ""
+    links = f"links CNAME {TARGET}."
+    found = await dns_of(Origin(), links, route=route, acme_delegation=delegation)
+    assert found.failed == ()
+    # A proxy of theirs, at an address nobody knows: that it leads to us is enough.
+    elsewhere = {"base_domain": "other.example", "target": "t.other.example", "route": route}
+    found = await dns_of(Origin(), "links A 127.0.0.1", **elsewhere)
+    assert (found.failed, found.leaves) == ((), ())
+    stranger = Origin(lambda _asked, _answer: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    found = await dns_of(stranger, "links A 127.0.0.1", **elsewhere)
+    assert found.failed == ("DNS-03",)
 
 
 async def test_the_look_of_each_minute_is_one_request() -> None:

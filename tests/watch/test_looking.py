@@ -20,6 +20,8 @@ HOST = "links.acme.example"
 CONFIG = Config(base_domain="ct.example.net", auto_approve=True)
 GOOD = Report(())
 BAD = Report((Verdict("HTTP-03", Result.FAIL, "404", "our echo", "Not ours."),))
+NAMES = Report((Verdict("DNS-04", Result.PASS, "ct-verify=1", "", "Ownership: ct-verify=1"),))
+NO_NAMES = Report((Verdict("DNS-04", Result.FAIL, "NXDOMAIN", "a TXT record", "It is missing."),))
 
 
 @pytest.fixture
@@ -42,12 +44,18 @@ def request(store: Store, route: Route = Route.CDN) -> Domain:
 
 
 def look(
-    store: Store, report: Report = GOOD, *, before: Domain | None = None, late: int = 0
+    store: Store,
+    report: Report = GOOD,
+    *,
+    names: Report = NAMES,
+    before: Domain | None = None,
+    late: int = 0,
 ) -> str:
     """Conclude a look that began so many seconds before now; return the state after it."""
-    at = NOW - timedelta(seconds=late)
-    conclude(CONFIG, store, before or store.domains.get(HOST), report, at, NOW)
-    return store.domains.get(HOST).state.value
+    at, before = NOW - timedelta(seconds=late), before or store.domains.get(HOST)
+    done = conclude(CONFIG, store, before, report, names, at, NOW)
+    assert done.domain == store.domains.get(HOST)
+    return done.domain.state.value
 
 
 def test_ssl_is_approved_by_itself_on_the_report_of_a_look_that_began_after_the_request(
@@ -65,6 +73,34 @@ def test_ssl_is_approved_by_itself_on_the_report_of_a_look_that_began_after_the_
     assert store.domains.get(HOST).report_blocks
     assert look(store) == "ssl_enabled"
     assert store.domains.history(HOST)[-1].who == "auto-approve"
+
+
+@pytest.mark.parametrize("reached", ["dns_valid", "ssl_requested", "rejected"])
+def test_no_look_takes_a_domain_a_step_back(store: Store, reached: str) -> None:
+    """It may have been our own resolvers; the watch, which asks again, takes such steps."""
+    look(store, names=NAMES)
+    if reached != "dns_valid":
+        request(store)
+    if reached == "rejected":
+        store.domains.apply(HOST, Step(Action.REJECT, "ann", ("cached",)), NOW)
+    assert look(store, NO_NAMES, names=NO_NAMES) == reached
+    # The report is kept all the same: nothing is approved on it.
+    assert store.domains.get(HOST).report_blocks
+    assert store.domains.get(HOST).dns_valid
+
+
+@pytest.mark.parametrize("names", [NO_NAMES, Report(())])
+def test_dns_is_valid_only_once_the_proof_was_seen(store: Store, names: Report) -> None:
+    assert look(store, names=names) == "claimed"
+
+
+def test_an_older_look_that_ends_later_takes_no_step(store: Store) -> None:
+    assert look(store, NO_NAMES, names=NO_NAMES) == "claimed"
+    seen = store.domains.get(HOST)
+    at = NOW - timedelta(seconds=30)
+    done = conclude(CONFIG, store, seen, GOOD, NAMES, at, NOW)
+    assert (done.kept, done.domain.state.value) == (False, "claimed")
+    assert store.domains.get(HOST).report_blocks
 
 
 def test_a_report_is_dated_by_when_the_look_began(store: Store) -> None:

@@ -31,6 +31,7 @@ from linkseal.prober import (
 )
 from linkseal.store import Store
 from linkseal.watch.canary import refuse, showing
+from linkseal.watch.found import judge_names
 from linkseal.watch.looking import conclude, make_request
 
 _END_SECONDS: Final = 15.0
@@ -64,7 +65,8 @@ def check(
     """Look at a domain from outside and say what is right, what is wrong and how to mend it.
 
     Looking changes nothing there. The report is kept for the operator's approval, and DNS
-    checks that pass take the domain a step on. Exit 1 when something blocks SSL.
+    checks that pass take the domain a step on; none takes it back. Exit 1 when something blocks
+    SSL.
 
     Example: [bold]linkseal domain check links.acme.example[/bold]
     """
@@ -91,11 +93,14 @@ def check(
             observation = msgspec.structs.replace(observation, exchanges=exchanges)
         seen = Seen.of(observation, opened, domain)
         report = judge(observation, roots=trusted_roots(settings.prober), cdn=seen.cdn)
+        names = judge_names(observation, seen.cdn)
+        done = None
         try:
-            conclude(settings, opened, domain, report, observation.at, datetime.now(UTC))
+            now = datetime.now(UTC)
+            done = conclude(settings, opened, domain, report, names, observation.at, now)
         finally:
             # What was found is worth telling though it could not be kept.
-            tell(seen, report, everything=everything, json=json)
+            tell(seen, report, done, at=observation.at, everything=everything, json=json)
     if save is not None:
         write_file(save, save_observation(observation))
     if report.blocking:

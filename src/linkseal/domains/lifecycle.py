@@ -55,7 +55,12 @@ TABLE: Final[dict[Action, dict[DomainState, DomainState]]] = {
         _S.SSL_REQUESTED: _S.CLAIMED,
         _S.REJECTED: _S.CLAIMED,
     },
-    Action.REQUEST_SSL: {_S.DNS_VALID: _S.SSL_REQUESTED, _S.REJECTED: _S.SSL_REQUESTED},
+    # Of what waits already: by another route, see refuse_same_route.
+    Action.REQUEST_SSL: {
+        _S.DNS_VALID: _S.SSL_REQUESTED,
+        _S.REJECTED: _S.SSL_REQUESTED,
+        _S.SSL_REQUESTED: _S.SSL_REQUESTED,
+    },
     Action.APPROVE: {_S.SSL_REQUESTED: _S.SSL_ENABLED},
     Action.REJECT: {_S.SSL_REQUESTED: _S.REJECTED},
     # What is broken may be DNS: the checks have to pass before links are http there.
@@ -83,6 +88,11 @@ _DOING = {
     Action.RECOVER: "mend it: the watch then takes it up by itself",
     Action.RELEASE: "release it",
     Action.ENROL: "",
+}
+
+_DOING_WHILE_IT_WAITS = {
+    Action.REQUEST_SSL: "request SSL by another route",
+    Action.DISABLE_SSL: "withdraw the request with `disable-ssl`",
 }
 
 _IS = {
@@ -152,12 +162,23 @@ def possible(state: DomainState) -> list[Action]:
 
 def advice(state: DomainState) -> list[str]:
     """Return what a person can do in a state, in words."""
-    return [_DOING[action] for action in possible(state) if _DOING[action]]
+    doing = _DOING | _DOING_WHILE_IT_WAITS if state is _S.SSL_REQUESTED else _DOING
+    return [doing[action] for action in possible(state) if doing[action]]
 
 
 def meaning(state: DomainState) -> str:
     """Return what a state says of a domain, to come after its name."""
     return _IS[state]
+
+
+def coming(host: str, state: DomainState) -> str:
+    """Return what comes next once a check has led a domain to a state, with its command."""
+    if state is DomainState.DNS_VALID:
+        return (
+            f"ask for https links with `linkseal domain request-ssl {host} --route cdn`, or "
+            "proxy, acme or uploaded."
+        )
+    return "new mail gets https links." if state is DomainState.SSL_ENABLED else ""
 
 
 def next_state(state: DomainState, action: Action) -> DomainState:
@@ -174,6 +195,21 @@ def next_state(state: DomainState, action: Action) -> DomainState:
             hint=f"what can be done now: {'; '.join(advice(state))}",
         )
     return after
+
+
+def refuse_same_route(state: DomainState, route: Route | None, asked: Route) -> None:
+    """Refuse a request for what is asked for already: it keeps its place in the queue.
+
+    Raises:
+        DomainError: ``domain-request-waits``.
+    """
+    if state is DomainState.SSL_REQUESTED and route is asked:
+        raise DomainError(
+            f"SSL by route {asked} is asked for already, and waits for approval",
+            code="domain-request-waits",
+            hint="have it checked with `linkseal domain check` and approved, ask for another "
+            "route, or withdraw the request with `linkseal domain disable-ssl`",
+        )
 
 
 def refuse_released(host: str, state: DomainState) -> None:

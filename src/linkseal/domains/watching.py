@@ -24,7 +24,7 @@ from functools import cache
 from typing import Final
 
 from linkseal.domains.base import DomainState
-from linkseal.domains.checks import CHECKS
+from linkseal.domains.checks import CHECKS, Check, Severity
 
 LEVELS: Final = tuple(
     sorted({check.every.total_seconds() for check in CHECKS.values() if check.every})
@@ -107,14 +107,21 @@ def is_broken(state: DomainState) -> bool:
 
 @cache
 def checks_of(level: float, scope: Scope) -> frozenset[str]:
-    """Return the checks that a look of a level asks."""
+    """Return the checks that a look of a level asks.
+
+    Of a domain without SSL those of names, and none that is asked for one route's sake only.
+    """
     return frozenset(
         name
         for name, check in CHECKS.items()
         if check.every is not None
         and check.every.total_seconds() <= level
-        and (scope is Scope.SSL or name.startswith("DNS-"))
+        and (scope is Scope.SSL or (name.startswith("DNS-") and _on_any_route(check)))
     )
+
+
+def _on_any_route(check: Check) -> bool:
+    return check.severity[""] is not Severity.NOT_ASKED
 
 
 @cache

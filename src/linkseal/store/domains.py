@@ -18,6 +18,7 @@ from linkseal.domains.lifecycle import (
     next_state,
     refuse_approval,
     refuse_released,
+    refuse_same_route,
 )
 from linkseal.errors import DomainError
 from linkseal.store.alerts import alert_of_step
@@ -171,6 +172,7 @@ class Domains:
                 refuse_approval(report_at=report_at, blocking=row.report_blocks, now=now)
                 changes |= UNBROKEN
             case Action.REQUEST_SSL if step.route is not None:
+                refuse_same_route(before, Route(row.route) if row.route else None, step.route)
                 changes["route"] = step.route.value
                 if step.route.value != row.route:
                     changes |= UNSEEN

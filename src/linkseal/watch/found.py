@@ -17,6 +17,8 @@ from linkseal.prober import EVERYTHING, Part
 
 RESOLVES: Final = "DNS-01"
 """The check that a resolver's answer passes."""
+PROVES: Final = "DNS-04"
+"""The check that says whose a name is."""
 _REACHES_US: Final = "HTTP-02"
 _NONE: Final[Mapping[str, Sequence[str]]] = {}
 
@@ -34,7 +36,8 @@ class Found:
         over_ipv6: Whether the domain has IPv6 addresses only.
         of_names: Whether what failed is what DNS says.
         addresses: Where the domain leads, as far as it could be reached.
-        leaves: The different leaf certificates that were shown, DER.
+        leaves: The different leaf certificates that were shown, DER; before SSL is enabled they
+            concern nobody.
         report: Of all checks, where everything was looked at.
     """
 
@@ -63,7 +66,8 @@ def parts_of(level: float, scope: Scope, *, known: bool) -> Part:
             check of the level does.
     """
     if scope is Scope.DNS:
-        return Part.ADDRESSES if level < DEEPEST else Part.NAMES | Part.PORTS
+        # Whether an address that nobody knows is a proxy of theirs, a signed answer tells.
+        return Part.ADDRESSES if level < DEEPEST else Part.NAMES | Part.PORTS | Part.ECHO
     if level >= DEEPEST:
         return EVERYTHING
     if level >= LEVELS[2]:
@@ -92,6 +96,21 @@ def without_ipv6(observation: Observation) -> Observation:
         handshakes=kept(observation.handshakes),
         exchanges=kept(observation.exchanges),
     )
+
+
+def judge_names(observation: Observation, cdn: Provider | None) -> Report:
+    """Judge what DNS says as far as it holds on every route, so that links can be made.
+
+    What one route asks besides, it asks for SSL: that is no fault of links that are http.
+    """
+    plain = msgspec.structs.replace(observation, route="", acme_delegation="")
+    return judge(plain, cdn=cdn, only=checks_of(WHOLE, Scope.DNS))
+
+
+def are_valid(names: Report) -> bool:
+    """Whether nothing of :func:`judge_names` fails, and whose the name is was seen."""
+    proven = any(e.check == PROVES and e.result is Result.PASS for e in names.verdicts)
+    return proven and not names.blocking
 
 
 def find(
@@ -123,11 +142,15 @@ def find(
         asked |= {RESOLVES}
     whole = parts == EVERYTHING
     cdn: Provider | None = PROFILES.get(enrolled)
-    if whole:
+    if Part.NAMES in parts:
         cdn = with_networks(
             detect(observation).profile, enrolled=enrolled, current=networks, own=own
         )
-    report = judge(observation, roots=roots, cdn=cdn, only=None if whole else asked)
+    if scope is Scope.DNS:
+        names = judge_names(observation, cdn)
+        report = Report(tuple(each for each in names.verdicts if each.check in asked))
+    else:
+        report = judge(observation, roots=roots, cdn=cdn, only=None if whole else asked)
     challenge = next((each for each in report.verdicts if each.check == _REACHES_US), None)
     unproven = ""
     if scope is Scope.SSL and challenge is not None and challenge.result is Result.SKIPPED:
@@ -138,6 +161,7 @@ def find(
         report = judge(observation, roots=roots, cdn=cdn, only=asked)
     failing = [each for each in report.blocking if each.check in asked]
     secure = [each for each in observation.reached if each.port == 443]
+    shaken = observation.handshakes if scope is Scope.SSL else ()
     return Found(
         failed=tuple(each.check for each in failing),
         problems=tuple(f"{each.check}: {each.message}" for each in failing),
@@ -145,6 +169,6 @@ def find(
         unproven=unproven,
         over_ipv6=bool(secure) and all(":" in each.address for each in secure),
         addresses=tuple(dict.fromkeys(each.address for each in secure if not each.error)),
-        leaves=tuple(dict.fromkeys(each.chain[0] for each in observation.handshakes if each.chain)),
+        leaves=tuple(dict.fromkeys(each.chain[0] for each in shaken if each.chain)),
         report=report if whole else None,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,14 @@ from linkseal.certificates.held import standing
 from linkseal.config import Config
 from linkseal.domains.base import DomainState
 from linkseal.domains.caa import known_identities
-from linkseal.domains.checks import Report, Result
+from linkseal.domains.checks import CHECKS, Report, Verdict
 from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.domains.observation import Observation
 from linkseal.errors import StoreError
 from linkseal.prober import EVERYTHING, KeySigner, Part, ProbeRequest
 from linkseal.store import CertificateName, Challenge, Domain, Store
 from linkseal.watch.canary import is_shown
+from linkseal.watch.found import are_valid
 
 
 def make_request(
@@ -130,41 +132,64 @@ def as_stored(report: Report) -> dict[str, Any]:
     return {"cdn": report.cdn, "verdicts": verdicts}
 
 
+def from_stored(stored: Mapping[str, Any]) -> Report:
+    """Return a report that the store kept, without what checks said that there are no more."""
+    kept = [each for each in stored.get("verdicts", ()) if each["check"] in CHECKS]
+    return Report(tuple(msgspec.convert(kept, list[Verdict])), stored.get("cdn", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What followed from a look.
+
+    Attributes:
+        domain: As it is after it.
+        kept: Whether its report was kept. If not, nothing followed: a newer one is on record, or
+            the domain was claimed anew or given another route meanwhile.
+    """
+
+    domain: Domain
+    kept: bool
+
+
 def conclude(
-    config: Config, store: Store, domain: Domain, report: Report, at: datetime, now: datetime
-) -> None:
+    config: Config,
+    store: Store,
+    domain: Domain,
+    report: Report,
+    names: Report,
+    at: datetime,
+    now: datetime,
+) -> Concluded:
     """Keep the report that somebody asked for, and take the steps that follow from it.
+
+    They lead on only, whatever fails: one look may be mistaken, and must not break what works.
+    The watch, which looks several times and knows when it is blind, takes steps back.
 
     Args:
         config: The service's.
         store: Where.
         domain: As it was when the look began.
         report: Of every check.
+        names: What :func:`~linkseal.watch.found.judge_names` says of the same look.
         at: When the look began, aware.
         now: Aware.
 
     Raises:
         StoreError: The database cannot be used.
     """
-    failed = [
-        verdict.message
-        for verdict in report.verdicts
-        if verdict.check.startswith("DNS-") and verdict.result is Result.FAIL
-    ]
-    kept = keep_report(store, domain, report, at)
-    after = store.domains.apply_dns(
-        domain.host,
-        target=domain.target,
-        passed=not failed,
-        who="check",
-        now=now,
-        reasons=failed,
-    )
-    # A report that was not kept is of another claim or route, or older than what is known.
-    approve = kept and after.route is domain.route and config.auto_approve and not report.blocking
-    approve = approve and not is_shown(config, domain.host)
-    if approve and after.state is DomainState.SSL_REQUESTED:
-        store.domains.apply(domain.host, Step(Action.APPROVE, "auto-approve"), now)
+    host = domain.host
+    if not keep_report(store, domain, report, at):
+        return Concluded(store.domains.get(host), kept=False)
+    if are_valid(names):
+        target = domain.target
+        after = store.domains.apply_dns(host, target=target, passed=True, who="check", now=now)
+    else:
+        after = store.domains.get(host)
+    approve = after.route is domain.route and config.auto_approve and not report.blocking
+    if approve and after.state is DomainState.SSL_REQUESTED and not is_shown(config, host):
+        after = store.domains.apply(host, Step(Action.APPROVE, "auto-approve"), now)
+    return Concluded(after, kept=True)
 
 
 _text: Callable[[Any], Any] = str
