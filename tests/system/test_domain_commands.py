@@ -87,10 +87,8 @@ def test_from_the_claim_to_ssl_and_back(desk: Desk) -> None:
     desk.checked(blocks=True)
     desk.refused("domain-report-blocks", "approve", HOST)
     waiting = desk.json("queue")
-    assert [(each["host"], each["report"], each["report_blocks"]) for each in waiting] == [
-        (HOST, {"a": 1}, True)
-    ]
-    assert "a blocking one fails" in desk.said("queue")
+    assert [(each["host"], each["report_blocks"]) for each in waiting] == [(HOST, True)]
+    assert HOST in desk.said("queue")
     assert desk.json("reject", HOST, "--reason", "cached", "--reason", "no SNI")["reasons"] == [
         "cached",
         "no SNI",

@@ -15,7 +15,6 @@ from linkseal.cli.output import out, plain, print_json, print_table
 from linkseal.domains.guides import Guide
 from linkseal.domains.guides.applying import Change, Doing, Found, Zone, notes, plan
 from linkseal.domains.guides.cloudflare import BY_HAND
-from linkseal.domains.lifecycle import refuse_released
 from linkseal.errors import DomainError
 from linkseal.store import Domain
 
@@ -46,13 +45,12 @@ class Confirmed:
 
 
 def apply(domain: Domain, guide: Guide, said: Confirmed) -> None:
-    """Set a domain up in the customer's zone at Cloudflare, as its guide says.
+    """Set a domain, which is not released, up in the customer's zone at Cloudflare.
 
     Raises:
-        DomainError: ``domain-released``; it cannot be looked at, or a part was not done.
+        DomainError: It cannot be looked at, or a part was not done.
         typer.Exit: ``NOT_DONE``.
     """
-    refuse_released(domain.host, domain.state)
     # It takes a third of a second to import, which no other command should.
     from linkseal.cdn.cloudflare import Account  # noqa: PLC0415
 

@@ -30,7 +30,7 @@ def who() -> str:
 
 
 def as_dict(found: Domain) -> dict[str, Any]:
-    """Return a domain for programs."""
+    """Return a domain for programs, without its report."""
     return {
         "host": found.host,
         "customer": found.customer,
@@ -51,7 +51,6 @@ def as_dict(found: Domain) -> dict[str, Any]:
         "records": [record_dict(each) for each in found.records()],
         "failures": found.failures,
         "failing_since": found.failing_since.isoformat() if found.failing_since else None,
-        "report": dict(found.report) if found.report is not None else None,
         "report_at": found.report_at.isoformat() if found.report_at else None,
         "report_blocks": found.report_blocks,
         "claimed_at": found.claimed_at.isoformat(),

@@ -18,8 +18,10 @@ from linkseal.cli.context import config, store
 from linkseal.cli.looking import Seen, tell
 from linkseal.cli.output import JSONOption, err, write_file
 from linkseal.config import Config
+from linkseal.domains.app_links import serves
 from linkseal.domains.checks import judge
 from linkseal.domains.claim import domain_name
+from linkseal.domains.lifecycle import Action
 from linkseal.domains.observation import Observation, save_observation
 from linkseal.prober import (
     ProbeRequest,
@@ -29,7 +31,7 @@ from linkseal.prober import (
     probe,
     trusted_roots,
 )
-from linkseal.store import Store
+from linkseal.store import Store, Transition
 from linkseal.watch.canary import refuse, showing
 from linkseal.watch.found import judge_names
 from linkseal.watch.looking import conclude, make_request
@@ -37,7 +39,7 @@ from linkseal.watch.looking import conclude, make_request
 _END_SECONDS: Final = 15.0
 """Until every worker shows the right certificate again: a second or two as a rule."""
 _TAKEN_SECONDS: Final = 3.0
-"""Until the edge shows a certificate that was stored: its tick and the service's."""
+"""Until the edge has taken what was stored: its tick and the service's."""
 _PARTS: Final = ("dns", "tls", "http")
 
 
@@ -108,16 +110,25 @@ def check(
 
 
 def _await_edge(opened: Store, name: str) -> None:
-    """Give the edge its time to take a certificate that was stored just now.
+    """Give the edge its time to take what it is told of a domain, if that was changed just now.
 
-    A look before that would tell of the certificate that was shown until then.
+    A look before that would tell of the certificate that was shown, of whom was believed about
+    clients' addresses and of the app files that were served until then.
     """
-    stored = (each.stored_at for each in opened.certificates.of_name(name))
-    age = (
-        datetime.now(UTC) - max(stored, default=datetime.min.replace(tzinfo=UTC))
-    ).total_seconds()
+    files = opened.app_links.of(name)
+    steps = opened.domains.history(name)
+    changed = [each.stored_at for each in opened.certificates.of_name(name)]
+    changed += [each.changed_at for each in files]
+    changed += [each.at for each in steps if _reaches_edge(each, files=bool(files))]
+    age = (datetime.now(UTC) - max(changed)).total_seconds()
     if 0 <= age < _TAKEN_SECONDS:
         time.sleep(_TAKEN_SECONDS - age)
+
+
+def _reaches_edge(step: Transition, *, files: bool) -> bool:
+    if step.action in {Action.CLAIM, Action.ENROL, Action.RELEASE} or step.before is None:
+        return True
+    return files and serves(step.before) is not serves(step.after)
 
 
 def _look(settings: Config, request: ProbeRequest, *, quiet: bool) -> Observation:

@@ -15,15 +15,8 @@ from linkseal.cli.app_links import app as app_links
 from linkseal.cli.branded import (
     HostArgument,
     as_dict,
-    at,
-    checks,
-    fields,
-    look_dict,
-    look_fields,
-    print_history,
     print_records,
     record_dict,
-    step_dict,
     who,
 )
 from linkseal.cli.check import check
@@ -31,8 +24,8 @@ from linkseal.cli.context import config, store
 from linkseal.cli.enrol import enrol
 from linkseal.cli.guide import show_guide
 from linkseal.cli.looking import explain
-from linkseal.cli.output import JSONOption, out, print_json, print_table
-from linkseal.domains.base import DomainState
+from linkseal.cli.on_record import history, list_domains, queue, show
+from linkseal.cli.output import JSONOption, out, print_json
 from linkseal.domains.claim import (
     claim_host,
     domain_name,
@@ -41,7 +34,7 @@ from linkseal.domains.claim import (
     new_target,
     ownership_value,
 )
-from linkseal.domains.lifecycle import Action, Route, Step, meaning
+from linkseal.domains.lifecycle import Action, Route, Step, meaning, refuse_released
 from linkseal.watch.canary import refuse_approval
 
 WAY = (
@@ -79,6 +72,10 @@ app.command()(enrol)
 app.command()(explain)
 app.command()(alerts)
 app.add_typer(app_links, name="app-links")
+app.command("list")(list_domains)
+app.command()(show)
+app.command()(history)
+app.command()(queue)
 
 ZoneOption = Annotated[bool, typer.Option("--zone", help="Print the records as zone file lines.")]
 ReasonOption = Annotated[list[str], typer.Option("--reason", help="Why; may be repeated.")]
@@ -153,68 +150,6 @@ def add(
         )
 
 
-@app.command("list")
-def list_domains(
-    context: typer.Context,
-    *,
-    customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
-    state: Annotated[DomainState | None, typer.Option(help="Only those in this state.")] = None,
-    json: JSONOption = False,
-) -> None:
-    """List branded domains, released ones included.
-
-    Example: [bold]linkseal domain list --customer acme[/bold]
-    """
-    with store(context) as opened:
-        found = (
-            opened.domains.all()
-            if customer is None
-            else opened.domains.of_customer(opened.customers.get(customer).id)
-        )
-    found = [each for each in found if state is None or each.state is state]
-    if json:
-        print_json([as_dict(each) for each in found])
-        return
-    narrowed = customer is not None or state is not None
-    print_table(
-        ("domain", "customer", "state", "since (UTC)", "route", "default"),
-        (
-            (
-                each.host,
-                each.customer,
-                each.state.value,
-                at(each.since),
-                each.route or "",
-                "yes" if each.default else "",
-            )
-            for each in found
-        ),
-        empty="No such domain."
-        if narrowed
-        else "No domains yet. Claim one: linkseal domain add links.acme.example --customer acme",
-    )
-
-
-@app.command()
-def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False) -> None:
-    """Show a domain: where it is in its life, what can be done now, and how it came there.
-
-    Example: [bold]linkseal domain show links.acme.example[/bold]
-    """
-    with store(context) as opened:
-        found = opened.domains.get(domain_name(host))
-        steps = opened.domains.history(found.host)
-        look = opened.watching.looks(found.host).get(found.host)
-        blind = opened.alerts.blindness()
-    if json:
-        more = {"watch": look_dict(look, blind), "history": [step_dict(each) for each in steps]}
-        print_json(as_dict(found) | more)
-        return
-    print_table(("field", "value"), [*fields(found), *look_fields(look, blind)], empty="")
-    out.print()
-    print_history(steps[-20:])
-
-
 @app.command()
 def records(
     context: typer.Context,
@@ -230,6 +165,7 @@ def records(
     _refuse_both(zone=zone, json=json)
     with store(context) as opened:
         found = opened.domains.get(domain_name(host))
+    refuse_released(found.host, found.state)
     if json:
         print_json([record_dict(each) for each in found.records()])
         return
@@ -249,7 +185,9 @@ def request_ssl(
     ],
     json: JSONOption = False,
 ) -> None:
-    """Ask for https links on a domain whose DNS is valid.
+    """Ask for https links on a domain whose DNS is valid, or by another route than was asked for.
+
+    Have it checked again then: approval takes a report for that route.
 
     Example: [bold]linkseal domain request-ssl links.acme.example --route cdn[/bold]
     """
@@ -309,38 +247,6 @@ def release(
     Example: [bold]linkseal domain release links.acme.example --reason "customer left"[/bold]
     """
     _apply(context, host, Step(Action.RELEASE, who(), tuple(reason or ())), json=json)
-
-
-@app.command()
-def history(context: typer.Context, host: HostArgument, *, json: JSONOption = False) -> None:
-    """Show every step of a domain's life: when, who and why.
-
-    Example: [bold]linkseal domain history links.acme.example[/bold]
-    """
-    with store(context) as opened:
-        steps = opened.domains.history(opened.domains.get(domain_name(host)).host)
-    if json:
-        print_json([step_dict(each) for each in steps])
-        return
-    print_history(steps)
-
-
-@app.command()
-def queue(context: typer.Context, *, json: JSONOption = False) -> None:
-    """Show which domains wait for approval, the longest first, and what their checks say.
-
-    Example: [bold]linkseal domain queue[/bold]
-    """
-    with store(context) as opened:
-        waiting = opened.domains.queue()
-    if json:
-        print_json([as_dict(each) for each in waiting])
-        return
-    print_table(
-        ("domain", "customer", "route", "asked (UTC)", "checks"),
-        ((each.host, each.customer, each.route, at(each.since), checks(each)) for each in waiting),
-        empty="Nothing waits for approval.",
-    )
 
 
 def _refuse_both(*, zone: bool, json: bool) -> None:

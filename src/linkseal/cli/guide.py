@@ -15,6 +15,7 @@ from linkseal.cli.context import config, store
 from linkseal.cli.output import out, write_file
 from linkseal.domains.claim import domain_name
 from linkseal.domains.guides import GUIDES, guide
+from linkseal.domains.lifecycle import refuse_released
 from linkseal.errors import DomainError
 
 
@@ -67,6 +68,7 @@ def show_guide(
     settings, cdn = config(context), cdn.strip().lower()
     with store(context) as opened:
         domain = opened.domains.get(domain_name(host))
+    refuse_released(domain.host, domain.state)
     zone = PublicSuffixList().privatesuffix(domain.host) or ""
     found = guide(
         domain.host,
