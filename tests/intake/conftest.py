@@ -44,7 +44,7 @@ def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
             data_dir=tmp_path / f"data-{secrets.token_hex(4)}",
             base_domain="ct.example.net",
             ssl=ssl,
-            smtp=SMTPConfig(**{"next_hop": box.address, "timeout": 5, **smtp}),
+            smtp=SMTPConfig(**{"next_hop": box.address, "timeout": 20, **smtp}),
         )
         datadir.prepare(config)
         reception = Reception(

@@ -179,7 +179,7 @@ def hsts_parent() -> SetUp:
 
 
 async def late(_asked: Asked, ours: bytes) -> bytes:
-    await asyncio.sleep(0.55)
+    await asyncio.sleep(0.8)
     return ours
 
 

@@ -109,7 +109,7 @@ def local_now() -> datetime:
 
 
 def soon() -> datetime:
-    return local_now() + timedelta(seconds=20)
+    return local_now() + timedelta(seconds=60)
 
 
 def prove(
