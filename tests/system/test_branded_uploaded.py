@@ -17,5 +17,6 @@ async def test_from_the_claim_to_a_click_with_a_certificate_of_the_customers(
         words = (HOST, str(pem), "--root", str(tmp_path / "root.pem"), "--customer", "acme")
         imported = mine.json("certificate", "import", *words)
         assert (imported["state"], imported["route"]) == ("valid", "uploaded")
+        await mine.shown()
         mine.enable("uploaded")
         await mine.send_and_click()

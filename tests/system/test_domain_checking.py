@@ -29,7 +29,7 @@ authority_port = {port}
 http_port = {closed}
 https_port = {closed}
 allow_private_addresses = true
-timeout = 1.0
+timeout = 10.0
 """
 
 

@@ -18,7 +18,7 @@ http_port = {http_port}
 https_port = {https_port}
 allow_private_addresses = true
 extra_roots = {roots}
-timeout = 5.0
+timeout = 10.0
 """
 
 
