@@ -26,6 +26,8 @@ class DomainState(enum.StrEnum):
     RELEASED = "released"
 
 
+_BY_SSL = 2
+"""What SSL was enabled for serves so well, or better: see :meth:`BrandedDomain.serving`."""
 _DNS_DONE = frozenset({DomainState.DNS_VALID, DomainState.SSL_REQUESTED})
 
 
@@ -92,7 +94,7 @@ class BrandedDomain:
             case DomainState.SSL_ENABLED:
                 return 3
             case DomainState.SSL_DEGRADED:
-                return 2
+                return _BY_SSL
         return int(self.resolves())
 
     def resolves(self) -> bool:
@@ -163,18 +165,17 @@ def choose_base(
 def _pick(domains: Sequence[BrandedDomain], from_domain: str) -> BrandedDomain | None:
     """Return the closest match for the From domain, else the default; never a released one.
 
-    Of several that match as closely the best served wins, so that a name claimed besides
-    never takes mail off one that works.
+    A name whose SSL was enabled comes before closer ones whose SSL never was, so that a name
+    claimed besides never takes mail off one that works.
     """
     living = [domain for domain in domains if domain.state is not DomainState.RELEASED]
-    closest = max((len(domain.matched(from_domain)) for domain in living), default=0)
-    if closest:
-        found = [domain for domain in living if len(domain.matched(from_domain)) == closest]
-    else:
-        found = [domain for domain in living if domain.default]
-    # The host comes last: a decision must not hang on the order of rows.
-    return min(
-        found,
-        key=lambda domain: (-domain.serving(), not domain.default, domain.host),
-        default=None,
-    )
+    found = [domain for domain in living if domain.matched(from_domain)]
+    found = found or [domain for domain in living if domain.default]
+
+    def order(domain: BrandedDomain) -> tuple[bool, int, int, bool, str]:
+        serving = domain.serving()
+        closeness = len(domain.matched(from_domain))
+        # The host comes last: a decision must not hang on the order of rows.
+        return (serving < _BY_SSL, -closeness, -serving, not domain.default, domain.host)
+
+    return min(found, key=order, default=None)
