@@ -17,6 +17,7 @@ from cryptography import x509
 from linkseal.config import Address, Config, ProberConfig, WatchConfig
 from linkseal.domains.base import DomainState
 from linkseal.domains.lifecycle import Action, Route, Step
+from linkseal.edge.probe import Asked
 from linkseal.store import Alert, Domain, Store
 from linkseal.testing.dns_server import DNSServer, running_dns
 from linkseal.watch.records import Records
@@ -111,6 +112,12 @@ def zones_of(count: int, *, gone: Sequence[int] = ()) -> dict[str, list[str]]:
     return {"acme.example": customer, BASE: ours}
 
 
+def to_https(asked: Asked, _answer: bytes) -> bytes:
+    """Answer as a proxy that passes no http on, which ORG-01 asks of it."""
+    place = b"https://%b%b" % (asked.host.encode(), asked.target)
+    return b"HTTP/1.1 301 Moved Permanently\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % place
+
+
 @contextlib.asynccontextmanager
 async def live_domains(
     directory: Path,
@@ -142,7 +149,7 @@ async def live_domains(
             claim(store, number, ssl=ssl)
         async with (
             serving(origin, server_tls(leaf), "127.0.0.1") as https,
-            serving(origin, None, "127.0.0.1") as http,
+            serving(Origin(to_https), None, "127.0.0.1") as http,
         ):
             place = (Address(dns.host, dns.port),)
             outside = (Address.parse(reference),) if reference else ()
