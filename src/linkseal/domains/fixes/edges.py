@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 ACME: Final = (
-    "Ask for route cdn: here the CDN holds the certificate. To have us get it after all, take "
-    "the CDN out of the way of this name, or delegate `_acme-challenge` to us by CNAME."
+    "Ask for route cdn, `linkseal domain request-ssl NAME --route cdn`: here the CDN holds the "
+    "certificate. To have us get it after all, take the CDN out of the way of this name, or "
+    "delegate `_acme-challenge` to us by CNAME."
 )
 """For every CDN that holds the certificate itself."""
 
@@ -52,8 +53,9 @@ _CLOUDFLARE: Final[dict[str, str]] = {
     "proxy in between.",
     "ORG-05": "The DNS record's content must be your target, not a name that is Proxied itself; "
     "remove Workers that fetch the branded name.",
-    "ACM-01": "Ask for route cdn: Cloudflare holds the certificate. To have us get it after all, "
-    "set the record to DNS only (grey cloud), or delegate `_acme-challenge` to us by CNAME.",
+    "ACM-01": "Ask for route cdn, `linkseal domain request-ssl NAME --route cdn`: Cloudflare "
+    "holds the certificate. To have us get it after all, set the record to DNS only (grey cloud), "
+    "or delegate `_acme-challenge` to us by CNAME.",
 }
 
 _FASTLY: Final[dict[str, str]] = {

@@ -72,7 +72,8 @@ FIXES: Final[dict[str, str]] = {
     "branded name itself.",
     "ORG-06": "Nothing to do: our edge asks nobody in front for a certificate.",
     "ACM-01": "Let `/.well-known/acme-challenge/` on port 80 reach us, or delegate "
-    "`_acme-challenge` to us by CNAME; behind a CDN, ask for route cdn.",
+    "`_acme-challenge` to us by CNAME; behind a CDN, ask for route cdn: "
+    "`linkseal domain request-ssl NAME --route cdn`.",
     "ACM-02": "Nothing to do: the order is sent when the certificate authority's limit allows it.",
     "ACM-03": "See the error of the last order: mostly the name no longer leads to us, or CAA "
     "forbids. Mend that; renewal then goes on by itself.",
