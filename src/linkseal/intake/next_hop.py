@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import ssl
@@ -16,6 +17,9 @@ from linkseal.errors import IntakeError
 FAILURE_KEPT = 3.0
 FEATURES_KEPT = 30.0
 """Seconds the next hop's announcements are believed without asking again."""
+
+_MOST_QUOTED = 400
+_UNKNOWN_COMMAND = (500, 502)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,18 @@ class Reply:
     def accepted(self) -> bool:
         """Whether it is a positive completion reply."""
         return 200 <= self.code < 300
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is a negative reply, for now or for good."""
+        return 400 <= self.code < 600
+
+    @property
+    def line(self) -> str:
+        """The reply in one line of printable ASCII, cut where our own would grow too long."""
+        words = " ".join(self.text.encode("ascii", "replace").decode().split())
+        text = "".join(char if char.isprintable() else "?" for char in words)
+        return f"{self.code} {text}"[:_MOST_QUOTED].rstrip()
 
     def __str__(self) -> str:
         """Return it as it goes to our client: code and text, line by line, in ASCII."""
@@ -87,34 +103,32 @@ class NextHop:
         """Connect, encrypt and log in as configured.
 
         Raises:
-            IntakeError: ``next-hop-unreachable``, retryable.
+            IntakeError: Retryable: ``next-hop-refused`` when it answered and would not have us,
+                ``next-hop-unreachable`` for all else.
         """
         config = self._config
-        client: aiosmtplib.SMTP | None = None
         try:
             client = aiosmtplib.SMTP(
                 hostname=config.next_hop.host,
                 port=config.next_hop.port,
-                username=config.next_hop_user or None,
-                password=config.next_hop_password or None,
                 local_hostname=self._name,
                 timeout=config.timeout,
                 use_tls=config.next_hop_tls == "tls",
-                start_tls=config.next_hop_tls == "starttls",
+                start_tls=False,
                 tls_context=self._tls(),
             )
-            await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
+            with contextlib.ExitStack() as unless_ready:
+                unless_ready.callback(client.close)
+                await client.connect()
+                await self._introduce(client)
+                unless_ready.pop_all()
+        except aiosmtplib.SMTPResponseException as error:
+            reply = Reply(error.code, error.message)
+            if reply.refused:
+                raise _refused(f"refused us: {reply.line}") from error
+            raise self._unreachable(error) from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            if client is not None:
-                client.close()
-            raise IntakeError(
-                f"the next hop {config.next_hop} cannot be used: {error}",
-                code="next-hop-unreachable",
-                hint="see that it runs, and check smtp.next_hop, next_hop_tls and next_hop_user",
-                retryable=True,
-            ) from error
+            raise self._unreachable(error) from error
         extensions = client.esmtp_extensions
         size = extensions.get("size")
         self._features = Features(
@@ -129,6 +143,29 @@ class NextHop:
         )
         self._known_until = time.monotonic() + FEATURES_KEPT
         return Conversation(client, self._features, config.data_timeout)
+
+    async def _introduce(self, client: aiosmtplib.SMTP) -> None:
+        """Say who we are, encrypt and log in."""
+        config = self._config
+        await _greet(client)
+        if config.next_hop_tls == "starttls":
+            if not client.supports_extension("starttls"):
+                raise _refused("does not offer STARTTLS")
+            await client.starttls()
+            # RFC 3207 §4.2: what it said in the clear is forgotten.
+            await _greet(client)
+        if config.next_hop_user:
+            if not client.supports_extension("auth"):
+                raise _refused("does not offer AUTH")
+            await client.login(config.next_hop_user, config.next_hop_password)
+
+    def _unreachable(self, error: Exception) -> IntakeError:
+        return IntakeError(
+            f"the next hop {self._config.next_hop} cannot be used: {error}",
+            code="next-hop-unreachable",
+            hint="see that it runs, and check smtp.next_hop, next_hop_tls and next_hop_user",
+            retryable=True,
+        )
 
     def _make_tls(self) -> ssl.SSLContext | None:
         if self._config.next_hop_tls == "none":
@@ -155,10 +192,10 @@ class Conversation:
         return self._client.is_connected
 
     async def command(self, *words: str) -> Reply:
-        """Send a command and return the reply, whatever it is.
+        """Send a command and return the reply, which accepts or refuses.
 
         Raises:
-            IntakeError: ``next-hop-lost``, retryable: no reply came.
+            IntakeError: ``next-hop-lost``, retryable: no such reply came.
         """
         try:
             encoded = [word.encode() for word in words]
@@ -166,14 +203,17 @@ class Conversation:
             return Reply(501, "5.1.3 the address is not text")
         try:
             response = await self._client.execute_command(*encoded)
-        except aiosmtplib.SMTPResponseException as error:
-            return Reply(error.code, error.message)
         except ValueError:
             return Reply(501, "5.1.3 the address holds a line end")
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
-            raise _lost(error) from error
-        return Reply(response.code, response.message)
+            raise _lost(str(error)) from error
+        reply = Reply(response.code, response.message)
+        if reply.accepted or reply.refused:
+            return reply
+        # RFC 5321 §4.2: nothing else ends these commands, so what it means is not known.
+        self._client.close()
+        raise _lost(f"{words[0]} was answered {reply.line}")
 
     async def send(self, content: bytes) -> Reply:
         """Send DATA and a message with CRLF line ends, byte for byte, and return the reply.
@@ -186,10 +226,16 @@ class Conversation:
         try:
             response = await self._client.data(content, timeout=self._data_timeout)
         except aiosmtplib.SMTPResponseException as error:
-            return Reply(error.code, error.message)
+            # Also raised where DATA itself got another answer than 354, with that one: 250 there
+            # accepts nothing, since nothing was sent.
+            reply = Reply(error.code, error.message)
+            if reply.refused:
+                return reply
+            self._client.close()
+            raise _lost(f"the message was answered {reply.line}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
-            raise _lost(error) from error
+            raise _lost(str(error)) from error
         return Reply(response.code, response.message)
 
     async def close(self) -> None:
@@ -203,9 +249,28 @@ class Conversation:
             self._client.close()
 
 
-def _lost(error: Exception) -> IntakeError:
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    """Say EHLO, or to a server of before it HELO (RFC 5321 §3.2)."""
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError as error:
+        if error.code not in _UNKNOWN_COMMAND:
+            raise
+        await client.helo()
+
+
+def _refused(what: str) -> IntakeError:
     return IntakeError(
-        f"the next hop did not answer: {error}",
+        f"the next hop {what}",
+        code="next-hop-refused",
+        hint="see its log, and check smtp.next_hop, next_hop_tls and next_hop_user",
+        retryable=True,
+    )
+
+
+def _lost(why: str) -> IntakeError:
+    return IntakeError(
+        f"the next hop did not answer: {why}",
         code="next-hop-lost",
         hint="see the next hop's log; the sender keeps the message and tries again",
         retryable=True,

@@ -39,6 +39,7 @@ def check_content(content: bytes, features: Features) -> None:
 
 _STATUS = {
     "next-hop-unreachable": "451 4.4.1",
+    "next-hop-refused": "451 4.4.0",
     "next-hop-lost": "451 4.4.2",
     "database-unavailable": "451 4.3.0",
     "customer-unknown": "550 5.7.1",
@@ -52,6 +53,7 @@ def temporary(error: LinksealError) -> str:
     log.error("mail deferred", **error.as_dict())
     public = {
         "next-hop-unreachable": "the next hop cannot be reached",
+        "next-hop-refused": error.message,
         "next-hop-lost": "the next hop did not answer",
     }.get(error.code, "temporary local problem")
     return str(Reply(451, f"{_STATUS.get(error.code, '451 4.3.0')[4:]} {public}, try again later"))
