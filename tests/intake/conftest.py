@@ -56,8 +56,10 @@ def make_proxy(tmp_path: Path, store: Store) -> MakeProxy:
         )
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         addresses = [Address(*each.getsockname()[:2]) for each in sockets]
-        async with serving(config, [(sockets[0], None), (sockets[1], "other")], reception):
-            yield Proxy(addresses[0], addresses[1], box, store, config)
-        await box.stop()
+        try:
+            async with serving(config, [(sockets[0], None), (sockets[1], "other")], reception):
+                yield Proxy(addresses[0], addresses[1], box, store, config)
+        finally:
+            await box.stop()
 
     return make

@@ -207,13 +207,13 @@ class Conversation:
             return Reply(501, "5.1.3 the address holds a line end")
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
-            raise _lost(str(error)) from error
+            raise lost(str(error)) from error
         reply = Reply(response.code, response.message)
         if reply.accepted or reply.refused:
             return reply
         # RFC 5321 §4.2: nothing else ends these commands, so what it means is not known.
         self._client.close()
-        raise _lost(f"{words[0]} was answered {reply.line}")
+        raise lost(f"{words[0]} was answered {reply.line}")
 
     async def send(self, content: bytes) -> Reply:
         """Send DATA and a message with CRLF line ends, byte for byte, and return the reply.
@@ -232,10 +232,10 @@ class Conversation:
             if reply.refused:
                 return reply
             self._client.close()
-            raise _lost(f"the message was answered {reply.line}") from error
+            raise lost(f"the message was answered {reply.line}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
-            raise _lost(str(error)) from error
+            raise lost(str(error)) from error
         return Reply(response.code, response.message)
 
     async def close(self) -> None:
@@ -268,7 +268,8 @@ def _refused(what: str) -> IntakeError:
     )
 
 
-def _lost(why: str) -> IntakeError:
+def lost(why: str) -> IntakeError:
+    """Return the error for a next hop that was there and gives no answer."""
     return IntakeError(
         f"the next hop did not answer: {why}",
         code="next-hop-lost",

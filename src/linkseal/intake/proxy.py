@@ -14,11 +14,12 @@ from typing import Final
 import structlog
 import uvloop
 
-from linkseal.config import Config
-from linkseal.errors import CertificateError
+from linkseal.config import Address, Config
+from linkseal.errors import CertificateError, LinksealError
+from linkseal.intake.hooks import Busy
 from linkseal.intake.next_hop import NextHop
 from linkseal.intake.reception import Reception
-from linkseal.intake.session import Busy, ProxySession
+from linkseal.intake.session import ProxySession
 from linkseal.store import Store
 from linkseal.vault import Vault
 
@@ -66,6 +67,8 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve on listening sockets until the context ends, then let messages in hand finish.
 
+    A listener's customer may be added later; until then its mail is deferred, and the log says so.
+
     Raises:
         CertificateError: The certificate for STARTTLS cannot be used.
     """
@@ -94,6 +97,7 @@ async def serving(
         for listener, customer in listeners
     ]
     log.info("serving", listeners=len(servers))
+    await asyncio.to_thread(_look_for_customers, listeners, reception)
     try:
         yield
     finally:
@@ -103,6 +107,19 @@ async def serving(
             async with asyncio.timeout(STOP_TIMEOUT):
                 await busy.idle.wait()
         logins.shutdown(cancel_futures=True)
+
+
+def _look_for_customers(listeners: Sequence[Listener], reception: Reception) -> None:
+    for listener, name in listeners:
+        try:
+            if name is not None:
+                reception.customer(name)
+        except LinksealError as error:
+            log.error(
+                "a listener's mail is deferred: see smtp.listeners",
+                listener=str(Address(*listener.getsockname()[:2])),
+                **error.as_dict(),
+            )
 
 
 def starttls_context(config: Config) -> ssl.SSLContext | None:

@@ -113,6 +113,14 @@ class Reception:
         """Return whose login this is."""
         return self._customers.for_login(user, password)
 
+    def customer(self, name: str) -> Customer:
+        """Return a customer by name.
+
+        Raises:
+            StoreError: ``customer-missing``, or the database cannot be used.
+        """
+        return self._customers.get(name)
+
     def receive(
         self,
         content: bytes,
@@ -133,14 +141,15 @@ class Reception:
 
         Raises:
             IntakeError: ``customer-unknown``, and unknown customers are refused.
-            StoreError: The database cannot be used; nothing was recorded.
+            StoreError: The database cannot be used, or has no customer ``customer_name``; nothing
+                was recorded.
         """
         headers = read_headers(content)
         from_domain = headers.from_domain or domain_of(sender)
         # Read for each message, since what is set of a customer may change at any time.
         customer: Customer | None = None
         if customer_name is not None:
-            customer = self._customers.get(customer_name)
+            customer = self.customer(customer_name)
         elif from_domain:
             customer = self._customers.for_from_domain(from_domain)
         if customer is None:

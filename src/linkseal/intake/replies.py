@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import structlog
 
@@ -37,15 +38,26 @@ def check_content(content: bytes, features: Features) -> None:
         )
 
 
-_STATUS = {
-    "next-hop-unreachable": "451 4.4.1",
-    "next-hop-refused": "451 4.4.0",
-    "next-hop-lost": "451 4.4.2",
-    "database-unavailable": "451 4.3.0",
+OUR_FAILURE: Final = "451 4.3.0 it could not be done, try again later"
+"""Where our own code failed."""
+
+_TEMPORARY = {
+    "next-hop-unreachable": "4.4.1",
+    "next-hop-refused": "4.4.0",
+    "next-hop-lost": "4.4.2",
+}
+_PERMANENT = {
     "customer-unknown": "550 5.7.1",
     "bare-line-end": "550 5.6.0",
     "eight-bit-refused": "554 5.6.1",
 }
+"""What the sender did; for all else the mail waits until we are mended."""
+
+
+def refusal(error: LinksealError) -> str:
+    """Say why the message is not taken, and what would help, or to try again later."""
+    status = _PERMANENT.get(error.code)
+    return f"{status} {error.message}; {error.hint}" if status else temporary(error)
 
 
 def temporary(error: LinksealError) -> str:
@@ -56,10 +68,5 @@ def temporary(error: LinksealError) -> str:
         "next-hop-refused": error.message,
         "next-hop-lost": "the next hop did not answer",
     }.get(error.code, "temporary local problem")
-    return str(Reply(451, f"{_STATUS.get(error.code, '451 4.3.0')[4:]} {public}, try again later"))
-
-
-def permanent(error: LinksealError) -> str:
-    """Say that the message will not be taken, and what would help."""
-    status = _STATUS.get(error.code, "554 5.3.0")
-    return f"{status} {error.message}; {error.hint}"
+    status = _TEMPORARY.get(error.code, "4.3.0")
+    return str(Reply(451, f"{status} {public}, try again later"))

@@ -83,5 +83,5 @@ def _invalid(message: str) -> LinksealError:
     return LinksealError(
         message,
         code="message-id-invalid",
-        hint="take it from `linkseal event list` or from the proxy's reply",
+        hint="take it from `linkseal event list` or from the proxy's log",
     )
