@@ -27,17 +27,33 @@ KEPT = "250 2.0.0 kept as 1"
 LOGIN = "AUTH PLAIN " + base64.b64encode(b"\0mailer\0correct horse").decode()
 
 
-def change(store: Store, statement: str) -> None:
-    with store._database.transaction() as connection:
-        assert connection.exec_driver_sql(statement).rowcount == 1
-
-
 @contextlib.contextmanager
-def renamed(store: Store, name: str) -> Iterator[None]:
-    """Take a customer away, as far as its name is concerned."""
-    change(store, f"UPDATE customers SET name = 'gone' WHERE name = '{name}'")
+def altered(store: Store, name: str, column: str, value: str) -> Iterator[None]:
+    """Have something else in a customer's row for a while."""
+    number = store.customers.get(name).id
+
+    def put(value: str) -> str:
+        with store._database.transaction() as connection:
+            where = f"customers WHERE id = {number}"
+            before = connection.exec_driver_sql(f"SELECT {column} FROM {where}").scalar_one()
+            connection.exec_driver_sql(
+                f"UPDATE customers SET {column} = '{value}' WHERE id = {number}"
+            )
+        return str(before)
+
+    before = put(value)
     yield
-    change(store, f"UPDATE customers SET name = '{name}' WHERE name = 'gone'")
+    put(before)
+
+
+def renamed(store: Store, name: str) -> contextlib.AbstractContextManager[None]:
+    """Take a customer away, as far as its name is concerned."""
+    return altered(store, name, "name", "gone")
+
+
+def nonsense(store: Store, name: str) -> contextlib.AbstractContextManager[None]:
+    """Have a row in the database that our code does not expect."""
+    return altered(store, name, "ssl", "nonsense")
 
 
 async def test_a_listener_of_a_customer_not_yet_added_is_told_of_at_the_start(
@@ -73,14 +89,6 @@ async def test_mail_of_a_login_waits_for_its_customer(store: Store, make_proxy: 
         with renamed(store, "login"):
             assert await transact(client) == LATER
         assert await transact(client) == KEPT
-
-
-@contextlib.contextmanager
-def nonsense(store: Store, name: str) -> Iterator[None]:
-    """Have a row in the database that our code does not expect."""
-    change(store, f"UPDATE customers SET ssl = 'nonsense' WHERE name = '{name}'")
-    yield
-    change(store, f"UPDATE customers SET ssl = 'allowed' WHERE name = '{name}'")
 
 
 async def test_a_message_our_code_fails_on_waits_and_the_next_is_taken(
