@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from statistics import median
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from linkseal.demo.recipient import read_message
-from linkseal.mail import Instrumenter, LinkOutcome, Reason
+from linkseal.mail import Reason
 from linkseal.mail.content import has_long_line
-from support.mail import BASE, KEYRING, MESSAGE, NO_PIXEL, OFF, html_mail, instrument
+from support.mail import CORPUS, NO_PIXEL, OFF, html_mail, instrument, needs_corpus
 
 LINK = b'<a href="https://a.example/1">x</a>'
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
-needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the project")
 
 
 def multipart(kind: str, *parts: bytes, boundary: str = "b", close: bool = True) -> bytes:
@@ -53,6 +48,10 @@ WHOLE = {
     "signed": (multipart("multipart/signed; protocol=x", HTML, HTML), Reason.SIGNED),
     "encrypted": (multipart("multipart/encrypted", HTML), Reason.ENCRYPTED),
     "pkcs7": (b"Content-Type: application/pkcs7-mime\n\nMII", Reason.ENCRYPTED),
+    "pkcs7 signed": (
+        b"Content-Type: Application/X-PKCS7-MIME (opaque);\n SMIME-Type=Signed-Data\n\nMII",
+        Reason.SIGNED,
+    ),
     "no boundary": (b"Content-Type: multipart/mixed\n\n--b\n" + HTML, Reason.NO_BOUNDARY),
     "no end": (multipart("multipart/mixed", HTML, close=False), Reason.UNTERMINATED),
     "two types": (b"Content-Type: text/plain\n" + html_mail("x"), Reason.AMBIGUOUS_HEADERS),
@@ -150,12 +149,6 @@ def test_thirty_megabytes_and_five_thousand_links_take_seconds() -> None:
     assert time.process_time() - started < 20
 
 
-def test_thirty_megabytes_of_html_pass() -> None:
-    html = "<p>" + ("x" * 70 + "\n") * 430_000 + '<a href="https://a.example/1">'
-    done = instrument(html_mail(html, encoding="quoted-printable"))
-    assert len(done.sealed) == 1
-
-
 def test_hostile_html_is_not_slow() -> None:
     for html in ("<a " * 100_000, "<a href='" * 50_000, "<!--" * 100_000, "<b><a>" * 2_000):
         started = time.process_time()
@@ -178,35 +171,6 @@ def test_every_message_of_the_corpus_passes_and_untracked_stays_the_same() -> No
             or done.pixel_part
             or (done.message is message)
         )
-
-
-@needs_corpus
-def test_links_of_the_corpus_are_those_another_parser_sees_and_stay_short() -> None:
-    """The median sealed URL is at most 1.5 times the original and 70 characters."""
-    excess: list[float] = []
-    for file in sorted(CORPUS.glob("html/*.html")):
-        html = file.read_bytes().decode("utf-8", "replace")
-        message = html_mail(html)
-        done = instrument(message, NO_PIXEL)
-        assert done.untouched is None
-        before = read_message(message).links
-        if not done.parts:
-            after = read_message(done.message).links
-            assert len(before) == len(after)
-            changed = sum(old != new for old, new in zip(before, after, strict=True))
-            assert changed == len(done.sealed)
-        for link in done.links:
-            if link.outcome is LinkOutcome.SEALED:
-                made = Instrumenter(KEYRING, NO_PIXEL).instrument(
-                    html_mail(f'<a href="{link.url}">'),
-                    base=BASE,
-                    customer=7,
-                    message_id=MESSAGE,
-                )
-                sealed = read_message(made.message).links[0]
-                excess.append(len(sealed) - 1.5 * len(link.url))
-    assert len(excess) > 20
-    assert median(excess) <= 70
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])

@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from linkseal.mail import Instrumented, Instrumenter, MailOptions
 from linkseal.seal import KEY_BYTES, Keyring, MessageID
 
 KEYRING = Keyring({1: bytes(range(KEY_BYTES))}, 1)
 MESSAGE = MessageID.make(datetime(2026, 11, 24, tzinfo=UTC), b"\x01" * 8)
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the project")
 BASE = "https://go.ct.example.net"
 OFF = MailOptions(track_clicks=False, track_opens=False)
 NO_PIXEL = MailOptions(track_opens=False)
