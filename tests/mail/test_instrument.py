@@ -125,21 +125,42 @@ def test_a_sealed_link_is_not_sealed_again() -> None:
         ("<a clicktracking = off\n href=http://a.example>", "<a\n href=http://a.example>"),
         ('<a href=http://a.b/p clicktracking="off"/>', "<a href=http://a.b/p />"),
         ('<a href=http://a.b/p clicktracking="off"title=y>', "<a href=http://a.b/p title=y>"),
+        ('<a href="http://a.example" clicktracking=off/>', '<a href="http://a.example" />'),
+        ("<a href=http://a.b/p ClickTracking = OFF/>", "<a href=http://a.b/p />"),
     ],
 )
 def test_an_opt_out_keeps_the_link_and_takes_the_attribute_away(tag: str, after: str) -> None:
     assert outcome(tag) == (LinkOutcome.OPT_OUT, after)
 
 
-def test_clicktracking_that_is_not_off_is_nothing() -> None:
-    assert outcome('<a clicktracking=on href="http://a.example">')[0] is LinkOutcome.SEALED
+@pytest.mark.parametrize("value", ["on", "off//", "off/x", '"off/"', "'off/'", "on/"])
+def test_clicktracking_that_is_not_off_is_nothing(value: str) -> None:
+    result, html = outcome(f'<a href="http://a.example" clicktracking={value}>')
+    assert result is LinkOutcome.SEALED
+    assert f" clicktracking={value}>" in html
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<a clicktracking=off name=x>", "<a name=x>"),
+        ("<a name=x clicktracking=off/>", "<a name=x />"),
+        ('<AREA ALT="y" UNIVERSAL="true" ClickTracking="off">', '<AREA ALT="y">'),
+        ("<a clicktracking=on name=x>", "<a clicktracking=on name=x>"),
+        ("<p clicktracking=off>", "<p clicktracking=off>"),
+        ("<a clicktracking=off><b><p>x</a><p></b>", "<a><b><p>x</a><p></b>"),
+    ],
+)
+def test_a_tag_without_href_loses_what_was_said_to_us_alone(before: str, after: str) -> None:
+    done = instrument(html_mail(before), NO_PIXEL)
+    assert done.links == ()
+    assert done.message == html_mail(after)
 
 
 @pytest.mark.parametrize(
     "html",
     [
         '<!-- <a href="https://a.example/x"> -->',
-        '<!--[if mso]><a href="https://a.example/x">x</a><![endif]-->',
         "<script>var x = '<a href=\"https://a.example/x\">';</script>",
         "<style>a { content: '<a href=\"https://a.example/x\">' }</style>",
         '<textarea><a href="https://a.example/x"></textarea>',
@@ -154,6 +175,30 @@ def test_what_only_looks_like_a_link_is_none(html: str) -> None:
     done = instrument(message, NO_PIXEL)
     assert done.message is message
     assert done.links == ()
+
+
+@pytest.mark.parametrize(
+    ("comment", "urls"),
+    [
+        ('<!--[if mso]><a href="https://a.example/?a=1&amp;b">x</a><![endif]-->', "?a=1&b"),
+        ("<!--[IF gte mso 9]><v:rect HREF = 'https://a.example/x' /><![endif]-->", "x"),
+        ("<!--[if mso]><a href=https://a.example/x>x</a><![endif]-->", "x"),
+        ("<!--[if mso]>İİİİİİ <a href=https://a.example/x>x</a><![endif]-->", "x"),
+        ('<!--[if mso | IE]><a href="mailto:a@b.c"><link href="/x.css"><![endif]-->', None),
+        ('<!--[if mso]><a data-href="https://a.example/x"><![endif]-->', None),
+    ],
+)
+def test_links_that_only_outlook_shows_stay_and_are_on_record(
+    comment: str, urls: str | None
+) -> None:
+    html = f'{comment}<!--[if !mso]><!--><a href="https://a.example/0">x</a><!--<![endif]-->'
+    done = instrument(html_mail(html), NO_PIXEL)
+    expected = [] if urls is None else [(None, f"https://a.example/{urls}", "conditional")]
+    assert [(link.number, link.url, link.outcome) for link in done.links] == [
+        (0, "https://a.example/0", "sealed"),
+        *expected,
+    ]
+    assert comment in done.message.decode()
 
 
 def test_links_in_downlevel_revealed_comments_and_misnested_markup_are_sealed_once() -> None:

@@ -35,6 +35,8 @@ def after(html: str, options: MailOptions = NO_PIXEL) -> str:
         ),
         (f'<a href="{URL}"\r\n universal="true"\r\n id=x>', f'<a href="{SEALED}"\r\n\r\n id=x>'),
         (f'<a href={URL} universal="true"/>', f"<a href={SEALED} />"),
+        (f'<a href="{URL}" universal=true/>', f'<a href="{SEALED}" />'),
+        (f"<a href={URL} universal=TRUE/>", f"<a href={SEALED} />"),
         (f'<a href={URL} universal="true"title=y>', f"<a href={SEALED} title=y>"),
         (f'<a id="x"universal="true"href="{URL}">', f'<a id="x"href="{SEALED}">'),
         (f'<area universal="true" href="{URL}">', f'<area href="{SEALED}">'),

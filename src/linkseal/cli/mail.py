@@ -105,6 +105,7 @@ def _instrument(
         track_opens=opens,
         pixel_tag=found.mail.pixel_tag,
         max_links=found.mail.max_links,
+        max_html_bytes=found.mail.max_html_bytes,
     )
     message_id = MessageID.make(datetime.now(UTC), secrets.token_bytes(RANDOM_BYTES))
     return Instrumenter(keyring(context), options).instrument(

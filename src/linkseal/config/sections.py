@@ -388,6 +388,12 @@ class MailConfig(Section):
     max_links: int = Field(
         10_000, ge=0, description="Most links sealed in a message; the rest stay as they are."
     )
+    max_html_bytes: int = Field(
+        2 * 1024 * 1024,
+        ge=0,
+        description="Most HTML of a message that is read; parts past it pass as they are. "
+        "A message takes up to 100 times this in memory.",
+    )
 
 
 class LogConfig(Section):

@@ -105,6 +105,7 @@ class Reception:
             track_opens=config.mail.track_opens,
             pixel_tag=config.mail.pixel_tag,
             max_links=config.mail.max_links,
+            max_html_bytes=config.mail.max_html_bytes,
         )
         self._keyring: Keyring | None = None
         self._keyring_seen = 0

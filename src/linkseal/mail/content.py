@@ -59,6 +59,7 @@ class Content:
         encoding: Content-Transfer-Encoding.
         raw: The part's body as it stands in the message.
         line_end: The message's own, for a text that has none yet.
+        size: Bytes of the text, decoded.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Content:
     encoding: str
     raw: bytes
     line_end: str
+    size: int
 
     def encode(self, text: str) -> bytes:
         """Return another text as this part's body.
@@ -99,7 +101,7 @@ class Content:
         return encoded
 
 
-def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Content:
+def read_content(raw: bytes, charset: str, encoding: str, line_end: str, limit: int) -> Content:
     """Decode a part's body.
 
     Args:
@@ -107,11 +109,14 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Cont
         charset: As declared; empty means not declared.
         encoding: Content-Transfer-Encoding, lower case.
         line_end: The message's own.
+        limit: Most bytes it may have, decoded.
 
     Raises:
-        Unreadable: It cannot be decoded, or would not come back the same.
+        Unreadable: It is too large, cannot be decoded, or would not come back the same.
     """
     data = _decoded(raw, encoding)
+    if len(data) > limit:
+        raise Unreadable(Reason.HTML_TOO_LARGE)
     # Not declared means us-ascii (RFC 2046 §4.1.2), which is UTF-8 too.
     name = charset or "utf-8"
     try:
@@ -132,7 +137,7 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str) -> Cont
     if "\x00" in text:
         # Browsers drop or replace it, each in its own places: where a tag ends is not certain.
         raise Unreadable(Reason.NUL)
-    return Content(text, name, encoding, raw, line_end)
+    return Content(text, name, encoding, raw, line_end, len(data))
 
 
 def has_long_line(data: bytes) -> bool:

@@ -16,6 +16,7 @@ import turbohtml
 
 from linkseal.mail.content import Unreadable
 from linkseal.mail.record import Reason
+from linkseal.mail.weight import is_too_heavy
 
 # White space as HTML has it: a no-break space is part of a value.
 _VALUE = re.compile(
@@ -26,6 +27,8 @@ _WHITE = frozenset(" \t\n\f\r")
 _PARTS = _WHITE | {">"}
 _HIDDEN = frozenset({"title", "style", "script", "textarea", "noframes", "iframe", "xmp"})
 _PROBE = "linkseal-probe"
+_OPT_OUT = ("clicktracking", "off")
+_UNIVERSAL = ("universal", "true")
 _CARRIAGE_RETURN = re.compile(r"\r\n?")
 
 
@@ -65,30 +68,28 @@ class Page:
     Attributes:
         text: With every line end as LF: what offsets count in.
         links: In the order they stand.
+        marks: Ranges of what is said to us alone on an ``a`` or ``area`` that is no link.
         pixel_at: Where an open pixel belongs: before the end of the body. ``None`` when what
             would be added there is not shown, as in a comment that is never closed.
 
     Raises:
         Unreadable: ``html_unreadable``: a place cannot be told with certainty.
+            ``html_too_large``: it would be so many elements that they do not fit.
     """
 
     def __init__(self, text: str) -> None:
         self._original = text
         self.text = _CARRIAGE_RETURN.sub("\n", text) if "\r" in text else text
-        document = self._document = turbohtml.parse(self.text, source_locations=True)
-        found: dict[int, Link] = {}
-        for element in document.select("a[href], area[href]"):
-            location = element.source_location
-            # Misnested markup makes one tag several elements; it is one link.
-            if location is None or location.start_tag.start_offset in found:
-                continue
-            found[location.start_tag.start_offset] = self._link(element, location)
-        self.links = [found[at] for at in sorted(found)]
-        self.pixel_at = self._end_of_body(document)
+        if is_too_heavy(self.text):
+            raise Unreadable(Reason.HTML_TOO_LARGE)
+        self.marks: list[tuple[int, int]] = []
+        self.links, end = self._read()
+        self.pixel_at = end if end is not None else self._end_of_text()
 
     def images(self) -> list[str]:
         """Return where its images are, as the page says it."""
-        return [element.attr("src") or "" for element in self._document.select("img[src]")]
+        document = turbohtml.parse(self.text, positions=False)
+        return [element.attr("src") or "" for element in document.select("img[src]")]
 
     def edited(self, edits: list[Edit]) -> str:
         """Return the original text with edits made; they must not overlap."""
@@ -109,8 +110,41 @@ class Page:
             self._original, [Edit(moved(each.start), moved(each.end), each.text) for each in edits]
         )
 
-    def _link(self, element: turbohtml.Element, location: turbohtml.SourceLocation) -> Link:
-        attributes = location.attrs
+    def _read(self) -> tuple[list[Link], int | None]:
+        """Return the links and where the body ends, if it says so.
+
+        The document is a hundred times as large as its text: it is not kept.
+        """
+        document = turbohtml.parse(self.text, source_locations=True)
+        found: dict[int, Link] = {}
+        seen: set[int] = set()
+        for element in document.select("a, area"):
+            location = element.source_location
+            if location is None:
+                continue
+            start = location.start_tag.start_offset
+            # Misnested markup makes one tag several elements; it is one link.
+            if start in seen:
+                continue
+            seen.add(start)
+            attributes = location.attrs
+            if "href" in attributes:
+                found[start] = self._link(element, attributes)
+            elif attributes:
+                self._mark(element, attributes)
+        return [found[at] for at in sorted(found)], _end_of_body(document)
+
+    def _mark(
+        self, element: turbohtml.Element, attributes: Mapping[str, turbohtml.SourceSpan]
+    ) -> None:
+        for mark in (_OPT_OUT, _UNIVERSAL):
+            span = _marked(self.text, element, attributes, *mark)
+            if span is not None:
+                self.marks.append(span)
+
+    def _link(
+        self, element: turbohtml.Element, attributes: Mapping[str, turbohtml.SourceSpan]
+    ) -> Link:
         span = attributes["href"]
         match = _VALUE.fullmatch(self.text, span.start_offset, span.end_offset)
         if match is None:
@@ -120,18 +154,16 @@ class Page:
             start = end = span.end_offset
         else:
             start, end = match.span(match.lastindex or 0)
-        opt_out = _marked(element, attributes, "clicktracking", "off")
-        universal = _marked(element, attributes, "universal", "true")
+        opt_out = universal = None
+        if "clicktracking" in attributes:
+            opt_out = _marked(self.text, element, attributes, *_OPT_OUT)
+        if "universal" in attributes:
+            universal = _marked(self.text, element, attributes, *_UNIVERSAL)
         return Link(element.attr("href") or "", start, end, span.start_offset, opt_out, universal)
 
-    def _end_of_body(self, document: turbohtml.Document) -> int | None:
-        for name in ("body", "html"):
-            element = document.select_one(name)
-            location = element.source_location if element else None
-            if location is not None and location.end_tag is not None:
-                return location.end_tag.start_offset
+    def _end_of_text(self) -> int | None:
         at = len(self.text.rstrip())
-        probed = turbohtml.parse(f'{self.text[:at]}<img id="{_PROBE}">')
+        probed = turbohtml.parse(f'{self.text[:at]}<img id="{_PROBE}">', positions=False)
         return at if probed.select_one(f"#{_PROBE}") else None
 
     def places(self, tag: str) -> list[tuple[int, int]]:
@@ -167,17 +199,35 @@ def without(page: Page, span: tuple[int, int]) -> Edit:
     return Edit(start, end, "")
 
 
+def _end_of_body(document: turbohtml.Document) -> int | None:
+    for name in ("body", "html"):
+        element = document.select_one(name)
+        location = element.source_location if element else None
+        if location is not None and location.end_tag is not None:
+            return location.end_tag.start_offset
+    return None
+
+
 def _marked(
+    text: str,
     element: turbohtml.Element,
     attributes: Mapping[str, turbohtml.SourceSpan],
     name: str,
     value: str,
 ) -> tuple[int, int] | None:
-    """Return where an attribute stands that has a value, in whatever letter case."""
+    """Return where an attribute stands that has a value, in whatever letter case.
+
+    In ``name=value/>`` the slash is part of the value (WHATWG HTML §13.2.5.38), and meant
+    as the end of the tag: it is none of the range.
+    """
     span = attributes.get(name)
-    if span is None or (element.attr(name) or "").strip().lower() != value:
+    if span is None:
         return None
-    return span.start_offset, span.end_offset
+    said = (element.attr(name) or "").strip().lower()
+    start, end = span.start_offset, span.end_offset
+    if said == f"{value}/" and text[end - 1 : end + 1] == "/>":
+        return start, end - 1
+    return (start, end) if said == value else None
 
 
 def _splice(text: str, edits: list[Edit]) -> str:

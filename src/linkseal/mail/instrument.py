@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linkseal.errors import TokenError
+from linkseal.mail.conditional import conditional_links
 from linkseal.mail.content import Content, Unreadable, read_content
 from linkseal.mail.html import Edit, Link, Page, without
 from linkseal.mail.links import is_sealed, judge
@@ -44,12 +45,15 @@ class MailOptions:
         track_opens: Add the open pixel.
         pixel_tag: Text the pixel replaces; empty: before the end of the body.
         max_links: Most links sealed in a message; the rest stay.
+        max_html_bytes: Most HTML of a message that is read, decoded; parts past it pass.
+            Reading takes up to a hundred times as much memory.
     """
 
     track_clicks: bool = True
     track_opens: bool = True
     pixel_tag: str = ""
     max_links: int = 10_000
+    max_html_bytes: int = 2 * 1024 * 1024
 
 
 class Instrumenter:
@@ -132,6 +136,7 @@ class _Work:
         self._message_id = message_id
         self._own_hosts = own_hosts
         self._number = 0
+        self._room = options.max_html_bytes
         self.links: list[LinkRecord] = []
         self.pixel_part: str | None = None
         self._has_pixel = False
@@ -145,7 +150,9 @@ class _Work:
         first = self._number
         try:
             raw = message[part.start : part.end]
-            content = read_content(raw, part.charset, part.encoding, _line_end(message))
+            end = _line_end(message)
+            content = read_content(raw, part.charset, part.encoding, end, self._room)
+            self._room -= content.size
             page = Page(content.text)
             records, edits, breaks = self._links(page, part.part)
             pixels = self._pixels(page, records)
@@ -161,7 +168,7 @@ class _Work:
     def _links(self, page: Page, part: str) -> tuple[list[LinkRecord], list[Edit], list[Edit]]:
         """Decide every link: records, edits, and where lines may be broken if they must."""
         records: list[LinkRecord] = []
-        edits: list[Edit] = []
+        edits = [without(page, span) for span in page.marks]
         breaks: list[Edit] = []
         for link in page.links:
             record, made = self._link(page, link, part)
@@ -170,6 +177,8 @@ class _Work:
             before = link.attribute - 1
             if record.outcome is LinkOutcome.SEALED and page.text[before].isspace():
                 breaks.append(Edit(before, link.attribute, "\n"))
+        hidden = conditional_links(page.text)
+        records += [LinkRecord(part, None, url, LinkOutcome.CONDITIONAL) for url in hidden]
         return records, edits, breaks
 
     def _link(self, page: Page, link: Link, part: str) -> tuple[LinkRecord, list[Edit]]:

@@ -25,6 +25,16 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 _STRUCTURE = frozenset(
     {b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-md5"}
 )
+_SEALED_BY_OTHERS = frozenset(
+    {
+        "multipart/signed",
+        "multipart/encrypted",
+        "application/pkcs7-mime",
+        "application/x-pkcs7-mime",
+    }
+)
+_LIKE_HTML = re.compile(r"text/html[\s(,]")
+_CHARACTER = re.compile(r"\\.|.", re.DOTALL)
 _SIGNATURES = frozenset({b"dkim-signature", b"arc-seal"})
 
 
@@ -96,10 +106,8 @@ class Walk:
         if head is None:
             return
         kind = head.type.get_content_type()
-        if kind in {"multipart/signed", "multipart/encrypted"} or kind.startswith(
-            ("application/pkcs7-mime", "application/x-pkcs7-mime")
-        ):
-            self._sealed_by_others(kind, path)
+        if kind in _SEALED_BY_OTHERS:
+            self._sealed_by_others(head, path)
         elif kind.startswith("multipart/"):
             self._multipart(head, end, path, depth)
         elif kind == "text/html" and head.digest:
@@ -116,10 +124,15 @@ class Walk:
                     head.encoding,
                 )
             )
+        elif _LIKE_HTML.match(kind) and not head.disposition.startswith("attachment"):
+            self.skipped.append(PartRecord(path or "1", Reason.TYPE_UNCLEAR))
 
-    def _sealed_by_others(self, kind: str, path: str) -> None:
+    def _sealed_by_others(self, head: _Head, path: str) -> None:
         """Leave signed and encrypted parts alone; at the top, the whole message."""
-        reason = Reason.SIGNED if kind == "multipart/signed" else Reason.ENCRYPTED
+        # RFC 8551 §3.2.2: S/MIME says in a parameter which it is.
+        smime = str(head.type.get_param("smime-type", "")).strip().lower()
+        signed = head.type.get_content_type() == "multipart/signed" or smime == "signed-data"
+        reason = Reason.SIGNED if signed else Reason.ENCRYPTED
         if not path:
             raise Untouchable(reason)
         self.skipped.append(PartRecord(path, reason))
@@ -202,9 +215,31 @@ def _content_type(value: bytes) -> Message:
     """Return a content type with its parameters, read by the standard library."""
     holder = Message()
     if value:
-        holder["Content-Type"] = value.decode("ascii", "surrogateescape")
+        text = value.decode("ascii", "surrogateescape")
+        holder["Content-Type"] = _without_comments(text)
     return holder
 
 
 def _word(value: bytes) -> str:
-    return value.decode("latin-1").partition(";")[0].strip().lower()
+    return _without_comments(value.decode("latin-1")).partition(";")[0].strip().lower()
+
+
+def _without_comments(value: str) -> str:
+    """Return a field's value without its comments (RFC 5322 §3.2.2, RFC 2045 §5.1).
+
+    One that is never closed is none: names of files are written so.
+    """
+    if "(" not in value:
+        return value
+    kept: list[str] = []
+    opened: list[int] = []
+    quoted = False
+    for character in _CHARACTER.findall(value):
+        kept.append(character)
+        if character == '"' and not opened:
+            quoted = not quoted
+        elif character == "(" and not quoted:
+            opened.append(len(kept) - 1)
+        elif character == ")" and opened:
+            del kept[opened.pop() :]
+    return "".join(kept)

@@ -19,6 +19,7 @@ class LinkOutcome(enum.StrEnum):
     ALREADY_OURS = "already_ours"
     OVER_LIMIT = "over_limit"
     OFF = "off"
+    CONDITIONAL = "conditional"
 
 
 class Reason(enum.StrEnum):
@@ -42,6 +43,8 @@ class Reason(enum.StrEnum):
     NUL = "nul"
     LINE_TOO_LONG = "line_too_long"
     HTML_UNREADABLE = "html_unreadable"
+    HTML_TOO_LARGE = "html_too_large"
+    TYPE_UNCLEAR = "type_unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Instrumented:
 
     Attributes:
         message: The message to pass on; the very object handed in when nothing changed.
-        links: Every link of every HTML part, in document order.
+        links: Every link of every HTML part, in document order; after them those of the
+            part that only some programs show (``conditional``).
         parts: Parts that passed untouched for a reason.
         untouched: Why the whole message passed untouched; ``None`` when it did not.
         pixel_part: The part that got the open pixel; ``None`` when none did.
