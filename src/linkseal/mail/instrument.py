@@ -174,16 +174,17 @@ class _Work:
             record, made = self._link(page, link, part)
             records.append(record)
             edits += made
-            before = link.attribute - 1
-            if record.outcome is LinkOutcome.SEALED and page.text[before].isspace():
-                breaks.append(Edit(before, link.attribute, "\n"))
+            if record.outcome is LinkOutcome.SEALED:
+                before = link.attribute - 1
+                if page.text[before].isspace():
+                    breaks.append(Edit(before, link.attribute, "\n"))
         hidden = conditional_links(page.text)
         records += [LinkRecord(part, None, url, LinkOutcome.CONDITIONAL) for url in hidden]
         return records, edits, breaks
 
     def _link(self, page: Page, link: Link, part: str) -> tuple[LinkRecord, list[Edit]]:
         """Decide one link: its record, and its edits. What was said to us alone is removed."""
-        marks = [without(page, span) for span in (link.opt_out, link.universal) if span is not None]
+        marks = [without(page, span) for span in (link.opt_out, link.universal) if span]
         if link.opt_out is not None:
             return LinkRecord(part, None, link.href, LinkOutcome.OPT_OUT), marks
         outcome, url = judge(link.href, self._keyring, self._own_hosts)
