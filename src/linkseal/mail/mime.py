@@ -12,12 +12,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from typing import Final
 
 from linkseal.mail.record import PartRecord, Reason
 
 MAX_DEPTH: Final = 24
 MAX_PARTS: Final = 1000
+
+_USUAL: Final = 100
+"""Bytes of a content type that is worth remembering."""
+
 
 _BLANK_LINE = re.compile(rb"\r?\n(?=\r?\n)")
 _LINE_END = re.compile(rb"\r?\n")
@@ -70,9 +75,19 @@ class HTMLPart:
 
 
 @dataclass(frozen=True, slots=True)
+class _Type:
+    """A content type: of its parameters those that matter for its kind."""
+
+    kind: str
+    charset: str = ""
+    boundary: str = ""
+    smime: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     body: int
-    type: Message
+    type: _Type
     encoding: str
     disposition: str
     digest: bool
@@ -105,7 +120,7 @@ class Walk:
         head = self._head(start, end, top=depth == 0)
         if head is None:
             return
-        kind = head.type.get_content_type()
+        kind = head.type.kind
         if kind in _SEALED_BY_OTHERS:
             self._sealed_by_others(head, path)
         elif kind.startswith("multipart/"):
@@ -114,15 +129,8 @@ class Walk:
             # RFC 1864: a digest of the content, which would no longer be true.
             self.skipped.append(PartRecord(path or "1", Reason.DIGESTED))
         elif kind == "text/html" and not head.disposition.startswith("attachment"):
-            charset = head.type.get_param("charset", "")
             self.html.append(
-                HTMLPart(
-                    path or "1",
-                    head.body,
-                    end,
-                    charset.strip().lower() if isinstance(charset, str) else "",
-                    head.encoding,
-                )
+                HTMLPart(path or "1", head.body, end, head.type.charset, head.encoding)
             )
         elif _LIKE_HTML.match(kind) and not head.disposition.startswith("attachment"):
             self.skipped.append(PartRecord(path or "1", Reason.TYPE_UNCLEAR))
@@ -130,15 +138,14 @@ class Walk:
     def _sealed_by_others(self, head: _Head, path: str) -> None:
         """Leave signed and encrypted parts alone; at the top, the whole message."""
         # RFC 8551 §3.2.2: S/MIME says in a parameter which it is.
-        smime = str(head.type.get_param("smime-type", "")).strip().lower()
-        signed = head.type.get_content_type() == "multipart/signed" or smime == "signed-data"
+        signed = head.type.kind == "multipart/signed" or head.type.smime == "signed-data"
         reason = Reason.SIGNED if signed else Reason.ENCRYPTED
         if not path:
             raise Untouchable(reason)
         self.skipped.append(PartRecord(path, reason))
 
     def _multipart(self, head: _Head, end: int, path: str, depth: int) -> None:
-        boundary = head.type.get_boundary()
+        boundary = head.type.boundary
         if not boundary:
             raise Untouchable(Reason.NO_BOUNDARY)
         if head.encoding not in {"7bit", "8bit", "binary"}:
@@ -211,13 +218,32 @@ class Walk:
         )
 
 
-def _content_type(value: bytes) -> Message:
-    """Return a content type with its parameters, read by the standard library."""
+def _content_type(value: bytes) -> _Type:
+    return _remembered_type(value) if len(value) <= _USUAL else _read_type(value)
+
+
+def _read_type(value: bytes) -> _Type:
+    """Read a content type with the standard library."""
     holder = Message()
     if value:
-        text = value.decode("ascii", "surrogateescape")
-        holder["Content-Type"] = _without_comments(text)
-    return holder
+        holder["Content-Type"] = _without_comments(value.decode("ascii", "surrogateescape"))
+    kind = holder.get_content_type()
+    if kind == "text/html":
+        return _Type(kind, charset=_parameter(holder, "charset"))
+    if kind in _SEALED_BY_OTHERS:
+        return _Type(kind, smime=_parameter(holder, "smime-type"))
+    if kind.startswith("multipart/"):
+        return _Type(kind, boundary=holder.get_boundary() or "")
+    return _Type(kind)
+
+
+# Nearly all mail says the same few things, and reading takes as long as a small page.
+_remembered_type = lru_cache(maxsize=64)(_read_type)
+
+
+def _parameter(holder: Message, name: str) -> str:
+    value = holder.get_param(name, "")
+    return value.strip().lower() if isinstance(value, str) else ""
 
 
 def _word(value: bytes) -> str:
