@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from linkseal import datadir
 from linkseal.config import Config
-from linkseal.errors import VaultError
+from linkseal.errors import ServiceError, VaultError
 from linkseal.vault import (
     Vault,
     load_keyring,
@@ -118,3 +121,73 @@ def test_a_master_key_may_come_from_the_environment(tmp_path: Path) -> None:
     config = Config(data_dir=tmp_path, master_key=new_master_key())
     assert [path.name for path in datadir.prepare(config)] == ["keyring.json", "probe.key.sealed"]
     assert datadir.open_keyring(config).active == 1
+
+
+@pytest.mark.parametrize("served", ["probe.key.sealed", "edge.snapshot"])
+def test_a_lost_keyring_is_an_error_not_a_new_keyring(tmp_path: Path, served: str) -> None:
+    config = Config(data_dir=tmp_path)
+    datadir.prepare(config)
+    config.snapshot_file.write_bytes(b"what the edge reads")
+    for file in {"probe.key.sealed", "edge.snapshot"} - {served}:
+        (tmp_path / file).unlink()
+    config.keyring_file.unlink()
+    with pytest.raises(VaultError) as refusal:
+        datadir.prepare(config)
+    assert refusal.value.code == "keyring-missing"
+    assert "backup" in refusal.value.hint
+    assert not config.keyring_file.exists()
+    config.master_key_file.unlink()
+    with pytest.raises(VaultError) as refusal:
+        datadir.prepare(config)
+    assert refusal.value.code == "master-key-missing"
+    assert not config.master_key_file.exists()
+
+
+def test_a_directory_is_made_without_keys_for_what_needs_none(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path / "a" / "data")
+    assert datadir.make_directory(config) == [config.data_dir]
+    assert [each.name for each in config.data_dir.iterdir()] == ["metrics"]
+    assert datadir.make_directory(config) == []
+
+
+def test_a_file_in_the_place_of_the_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    for place in (tmp_path / "data", tmp_path / "data" / "inner"):
+        with pytest.raises(VaultError) as refusal:
+            datadir.prepare(Config(data_dir=place))
+        assert refusal.value.code == "vault-unwritable"
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from linkseal import datadir
+from linkseal.config import Config
+with datadir.hold(Config(data_dir=Path(sys.argv[1])), wait=0):
+    if not os.fork():
+        time.sleep(6)
+        os._exit(0)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_supervisor_that_lives_is_told_at_once_and_its_orphans_are_waited_for(
+    tmp_path: Path,
+) -> None:
+    config = Config(data_dir=tmp_path)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdout
+        assert supervisor.stdout.readline() == b"held\n"
+        began = time.monotonic()
+        with pytest.raises(ServiceError) as refusal, datadir.hold(config, wait=20):
+            pass
+        assert refusal.value.code == "already-running"
+        took = time.monotonic() - began
+        supervisor.kill()
+    assert 1.5 < took < 4
+    with pytest.raises(ServiceError), datadir.hold(config, wait=0):
+        pass
+    with datadir.hold(config, wait=20):
+        assert time.monotonic() - began > 4

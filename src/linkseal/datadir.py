@@ -21,10 +21,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -45,45 +47,102 @@ from linkseal.vault import (
 PROBE_KEY = "probe-key"
 """What the probe key is sealed for."""
 
+SUPERVISOR_WAIT: Final = 2.0
+"""Seconds to wait for a supervisor that lives: it may be about to leave."""
+
+_AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+
 log = structlog.get_logger("service")
 
 
 def prepare(config: Config) -> list[Path]:
     """Make what is missing of a data directory, and return what was made.
 
-    A master key is made only where nothing was ever sealed under one: with a keyring
-    or snapshot there and the key gone, making another would look like success and
-    leave every link ever sent unreadable.
+    A master key and a keyring are made only where nothing was ever sealed: with either
+    gone, making another would look like success and leave every link ever sent unreadable.
 
     Raises:
-        VaultError: The directory cannot be written, or the master key is missing.
+        VaultError: The directory is not this user's to write, or the master key or the
+            keyring is missing.
     """
-    made: list[Path] = []
-    directory = config.data_dir
-    if not directory.is_dir():
-        try:
-            directory.mkdir(mode=0o700, parents=True)
-        except OSError as error:
-            raise VaultError(
-                f"cannot make the data directory {directory}: {error.strerror}",
-                code="vault-unwritable",
-                hint="set data_dir to a directory this user can write",
-            ) from error
-        made.append(directory)
-    config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
-    sealed = config.keyring_file.exists() or config.snapshot_file.exists()
-    if not config.master_key and not config.master_key_file.exists() and not sealed:
+    made = make_directory(config)
+    vault_was_used = any(map(_is_there, (probe_key_file(config), config.snapshot_file)))
+    keyring_is_there = _is_there(config.keyring_file)
+    if (
+        not config.master_key
+        and not _is_there(config.master_key_file)
+        and not vault_was_used
+        and not keyring_is_there
+    ):
         write_private(config.master_key_file, new_master_key().encode() + b"\n")
         made.append(config.master_key_file)
     vault = open_vault(config)
-    if not config.keyring_file.exists():
+    if not keyring_is_there:
+        if vault_was_used:
+            raise VaultError(
+                f"the keyring {config.keyring_file} is gone, and links were sealed with it",
+                code="keyring-missing",
+                hint="restore the file from the backup: no sent link opens without it; "
+                "to begin anew and give those links up, set another data_dir",
+            )
         save_keyring(config.keyring_file, new_keyring(), vault)
         made.append(config.keyring_file)
     probe_key = probe_key_file(config)
-    if not probe_key.exists():
+    if not _is_there(probe_key):
         write_private(probe_key, vault.seal(secrets.token_bytes(PROBE_KEY_BYTES), PROBE_KEY))
         made.append(probe_key)
     return made
+
+
+def make_directory(config: Config) -> list[Path]:
+    """Make a data directory that is missing, without any keys; return what was made.
+
+    Raises:
+        VaultError: ``vault-unwritable``: it cannot be made, or is not this user's to write.
+    """
+    directory = config.data_dir
+    made = [] if _is_there(directory) else [directory]
+    with _writing(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (directory, *directory.iterdir()):
+            _require_access(path, os.R_OK | (os.W_OK | os.X_OK if path == directory else 0))
+        config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
+    # The running parts map its files into memory: what cannot be written stops them at once.
+    _require_access(config.metrics_dir, os.R_OK | os.W_OK | os.X_OK)
+    return made
+
+
+def _require_access(path: Path, mode: int) -> None:
+    # What a running service has just renamed or removed is none to complain of.
+    if not os.access(path, mode) and _is_there(path):
+        raise _unwritable(path, "it is not this user's, or is mounted read-only")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; one that cannot be told for want of permission is an error."""
+    with _writing(path):
+        return path.exists()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error.strerror or "the system refuses") from error
+
+
+def _unwritable(path: Path, why: str) -> VaultError:
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = f"user {os.geteuid()}"
+    return VaultError(
+        f"{path} cannot be used by {user}: {why}",
+        code="vault-unwritable",
+        hint="run this as the user that runs linkseal, chown -R the data directory to that user, "
+        "or set data_dir to a directory this user can write",
+    )
 
 
 def open_vault(config: Config) -> Vault:
@@ -103,11 +162,17 @@ def open_vault(config: Config) -> Vault:
             code="master-key-missing",
             hint="run `linkseal init` for a new data directory, or restore the file from a backup",
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise VaultError(
-            f"cannot read the master key {file}",
+            f"cannot read the master key {file}: {error.strerror}",
+            code="master-key-unreadable",
+            hint="run this as the user that runs linkseal, or mend the file's permissions",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise VaultError(
+            f"{file} holds no master key",
             code="master-key-invalid",
-            hint="mend its permissions, or restore it from a backup",
+            hint="restore it from a backup",
         ) from error
     return Vault(*parse_master_keys(text, str(file)))
 
@@ -116,8 +181,10 @@ def open_vault(config: Config) -> Vault:
 def hold(config: Config, wait: float) -> Iterator[None]:
     """Hold the data directory: two services on one would write the same journal slots.
 
-    The lock is inherited by every part, so it is free only when the last process of a
-    killed service has left too.
+    Two locks on one file: the supervisor's own (a record lock, which no child inherits), and
+    one that every part inherits, so it is free only when the last process of a killed
+    service has left too. While a supervisor has the first nothing will change soon; once
+    it is gone its parts leave by themselves, which is worth waiting for.
 
     Args:
         config: Whose.
@@ -125,30 +192,41 @@ def hold(config: Config, wait: float) -> Iterator[None]:
 
     Raises:
         ServiceError: A service runs on it.
+        VaultError: The directory is not this user's to write.
     """
     file = config.data_dir / "service.lock"
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open_lock(file)
     try:
-        deadline = time.monotonic() + wait
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ServiceError(
-                        f"a service runs on {file.parent} already",
-                        code="already-running",
-                        hint="stop it first, or give this one another data_dir",
-                    ) from None
-                if not waiting:
-                    log.info("waiting for the last service's processes to leave")
-                    waiting = True
-                time.sleep(0.2)
+        _lock(lambda: fcntl.lockf(handle, _AT_ONCE), file, min(wait, SUPERVISOR_WAIT))
+        _lock(lambda: fcntl.flock(handle, _AT_ONCE), file, wait)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(take: Callable[[], None], file: Path, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    waiting = False
+    while True:
+        try:
+            take()
+            return
+        except (BlockingIOError, PermissionError) as error:  # EAGAIN or EACCES: fcntl(2).
+            if time.monotonic() >= deadline:
+                raise ServiceError(
+                    f"a service runs on {file.parent} already",
+                    code="already-running",
+                    hint="stop it first, or give this one another data_dir",
+                ) from error
+            if not waiting:
+                log.info("waiting for the last service's processes to leave", seconds=wait)
+                waiting = True
+            time.sleep(0.2)
+
+
+def _open_lock(file: Path) -> int:
+    with _writing(file):
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 @contextlib.contextmanager
@@ -160,8 +238,11 @@ def sealing(config: Config, *, alone: bool = False) -> Iterator[None]:
     Args:
         config: Whose.
         alone: For the one who rotates it.
+
+    Raises:
+        VaultError: The directory is not this user's to write.
     """
-    handle = os.open(config.data_dir / "sealing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open_lock(config.data_dir / "sealing.lock")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from linkseal import __version__
 from linkseal.testing.service import linkseal
 
 
@@ -87,6 +88,11 @@ def test_what_a_customer_was_added_with_can_be_set_later(folder: Path) -> None:
         assert (done.returncode, code in done.stderr) == (1, True)
     table = linkseal(*words, "set", "globex", "--ssl", "allowed")
     assert (table.returncode, "allowed" in table.stdout) == (0, True)
+
+
+def test_the_version_is_told() -> None:
+    done = linkseal("--version")
+    assert (done.returncode, done.stdout) == (0, f"linkseal {__version__}\n")
 
 
 @pytest.mark.parametrize(

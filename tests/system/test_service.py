@@ -83,9 +83,11 @@ def test_a_taken_port_is_a_clear_error(folder: Path) -> None:
 
 
 def test_two_services_on_one_data_directory_are_refused(service: ServiceProcess) -> None:
+    began = time.monotonic()
     done = linkseal("--config", str(service.config_file), "up")
     assert done.returncode == 1
     assert "already-running" in done.stderr
+    assert time.monotonic() - began < 12
 
 
 def test_sigterm_stops_every_process_and_keeps_what_was_answered(folder: Path) -> None:

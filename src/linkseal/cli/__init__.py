@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from linkseal import __version__
 from linkseal.cli import (
     cdn,
     certificate,
@@ -25,7 +26,7 @@ from linkseal.cli import (
     vault,
 )
 from linkseal.cli.context import Settings
-from linkseal.cli.output import print_error
+from linkseal.cli.output import out, print_error
 from linkseal.errors import LinksealError
 
 app = typer.Typer(
@@ -49,6 +50,12 @@ app.add_typer(token.app, name="token")
 app.add_typer(vault.app, name="vault")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"linkseal {__version__}", markup=False)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -58,6 +65,11 @@ def root(
             "--config", help="Config file; default: linkseal.toml here, then /etc/linkseal."
         ),
     ] = None,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
 ) -> None:
     """Keep the options every command shares."""
     context.obj = Settings(config_file=config)

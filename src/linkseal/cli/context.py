@@ -39,15 +39,21 @@ def config(context: typer.Context) -> Config:
     return loaded(context).config
 
 
-def keyring(context: typer.Context) -> Keyring:
-    """Return the token keyring, making a new data directory its first one.
+def keyring(context: typer.Context, *, make: bool = False) -> Keyring:
+    """Return the token keyring; say whose it is where nobody named one.
+
+    Args:
+        context: The command's.
+        make: Give a new data directory its first one, for what seals.
 
     Raises:
-        VaultError: See :func:`linkseal.datadir.prepare`.
+        VaultError: See :func:`linkseal.datadir.open_keyring`, and ``prepare`` there.
     """
-    found = config(context)
-    datadir.prepare(found)
-    return datadir.open_keyring(found)
+    where = loaded(context)
+    with _told(where, json=bool(context.params.get("json"))):
+        if make:
+            datadir.prepare(where.config)
+        return datadir.open_keyring(where.config)
 
 
 @contextmanager
@@ -55,7 +61,8 @@ def store(context: typer.Context) -> Iterator[Store]:
     """Open the database for one command; say which it is where nobody named one."""
     where = loaded(context)
     with _told(where, json=bool(context.params.get("json"))):
-        datadir.prepare(where.config)
+        # Without keys, which what only reads must not make.
+        datadir.make_directory(where.config)
         with Store.open(where.config.store_url) as opened:
             yield opened
 
@@ -64,7 +71,7 @@ def store(context: typer.Context) -> Iterator[Store]:
 def find_store(context: typer.Context) -> Iterator[Store | None]:
     """Open the database if there is one: for what is done without one as well."""
     found = config(context)
-    if not found.store.url and not found.data_dir.is_dir():
+    if not found.store.url and not found.data_dir.exists():
         yield None
         return
     with store(context) as opened:

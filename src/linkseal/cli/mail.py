@@ -13,9 +13,10 @@ import typer
 
 from linkseal.cli.context import config, keyring
 from linkseal.cli.output import JSONOption, err, out, print_json, print_table
-from linkseal.errors import LinksealError
+from linkseal.errors import LinksealError, VaultError
 from linkseal.mail import Instrumented, Instrumenter, LinkRecord, MailOptions
-from linkseal.seal import RANDOM_BYTES, MessageID
+from linkseal.seal import RANDOM_BYTES, Keyring, MessageID
+from linkseal.vault import new_keyring
 
 app = typer.Typer(help="Instrument a message, or explain one.", no_args_is_help=True)
 
@@ -43,7 +44,8 @@ def seal(
     Example: [bold]linkseal mail seal < in.eml > out.eml[/bold]
     """
     message = sys.stdin.buffer.read()
-    done = _instrument(context, message, customer, base, clicks=clicks, opens=opens)
+    keys = keyring(context, make=True)
+    done = _instrument(context, keys, message, customer, base, clicks=clicks, opens=opens)
     sys.stdout.buffer.write(done.message)
     sys.stdout.buffer.flush()
     err.print(_summary(done), markup=False)
@@ -68,7 +70,8 @@ def explain(
         raise LinksealError(
             f"cannot read {file}: {error.strerror}", code="mail-unreadable", hint="name a file"
         ) from error
-    done = _instrument(context, message, customer, base, clicks=True, opens=True)
+    keys = _known_keys(context)
+    done = _instrument(context, keys, message, customer, base, clicks=True, opens=True)
     if json:
         print_json(
             {
@@ -90,8 +93,19 @@ def explain(
     out.print(f"\n{_summary(done)}", markup=False, soft_wrap=True)
 
 
+def _known_keys(context: typer.Context) -> Keyring:
+    """Return the keyring, or where there is none one of the moment: no link is ours then."""
+    try:
+        return keyring(context)
+    except VaultError as error:
+        if error.code not in {"master-key-missing", "keyring-missing"}:
+            raise
+        return new_keyring()
+
+
 def _instrument(
     context: typer.Context,
+    keys: Keyring,
     message: bytes,
     customer: int,
     base: str | None,
@@ -108,7 +122,7 @@ def _instrument(
         max_html_bytes=found.mail.max_html_bytes,
     )
     message_id = MessageID.make(datetime.now(UTC), secrets.token_bytes(RANDOM_BYTES))
-    return Instrumenter(keyring(context), options).instrument(
+    return Instrumenter(keys, options).instrument(
         message, base=base or found.shared_base, customer=customer, message_id=message_id
     )
 

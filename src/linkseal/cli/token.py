@@ -48,9 +48,9 @@ def rotate(context: typer.Context) -> None:
     A running service takes the new key within seconds.
     """
     found = config(context)
-    datadir.prepare(found)
+    keyring(context)  # Where there is none, nothing is to be rotated, nor a lock to be made.
     with datadir.sealing(found):
-        rotated = rotated_keyring(keyring(context))
+        rotated = rotated_keyring(datadir.open_keyring(found))
         save_keyring(found.keyring_file, rotated, datadir.open_vault(found))
     out.print(
         f"key {rotated.active} seals from now on; {len(rotated.keys)} keys open", markup=False

@@ -1,0 +1,160 @@
+"""A data directory that is another user's, cannot be written, or is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from linkseal import datadir
+from linkseal.config import Config
+from linkseal.testing.service import linkseal
+
+NOBODY = 65534
+LINK = "https://go.ct.localhost/c/AQABAAAA"
+COMMANDS = (("up",), ("customer", "list"), ("event", "list"), ("token", "rotate"))
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to be another user")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that every user may enter and nobody but root may write."""
+    folder = Path(tempfile.mkdtemp(prefix="linkseal-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def run(
+    data: Path, *words: str, user: int | None = None, before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if "LINKSEAL" not in name}
+    return subprocess.run(
+        [*before, sys.executable, "-m", "linkseal", *words],
+        env=environment | {"LINKSEAL_DATA_DIR": str(data), "HOME": str(data.parent)},
+        cwd=data.parent,
+        user=user,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def told(done: subprocess.CompletedProcess[str], code: str) -> None:
+    assert done.returncode == 1, done
+    assert f"({code})" in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_another_users_directory_is_told_of(place: Path, mode: int) -> None:
+    config = Config(data_dir=place / "data")
+    datadir.prepare(config)
+    config.data_dir.chmod(mode)
+    for words in COMMANDS:
+        done = run(config.data_dir, *words, user=NOBODY)
+        told(done, "master-key-unreadable" if words[0] == "token" else "vault-unwritable")
+    told(run(config.data_dir, "token", "open", LINK, user=NOBODY), "master-key-unreadable")
+
+
+@as_root
+def test_files_that_root_left_in_the_directory_are_told_of(place: Path) -> None:
+    config = Config(data_dir=place / "data")
+    datadir.prepare(config)
+    os.chown(config.data_dir, NOBODY, NOBODY)
+    done = run(config.data_dir, "customer", "list", user=NOBODY)
+    told(done, "vault-unwritable")
+    assert "chown" in done.stderr
+    for path in config.data_dir.iterdir():
+        os.chown(path, NOBODY, NOBODY)
+    assert run(config.data_dir, "customer", "list", user=NOBODY).returncode == 0
+
+
+@as_root
+def test_a_directory_that_its_owner_may_not_write_is_told_of(place: Path) -> None:
+    config = Config(data_dir=place / "data")
+    datadir.prepare(config)
+    for path in (config.data_dir, *config.data_dir.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    config.data_dir.chmod(0o500)
+    for words in COMMANDS:
+        told(run(config.data_dir, *words, user=NOBODY), "vault-unwritable")
+    told(run(place / "new", "up", user=NOBODY), "vault-unwritable")
+
+
+@as_root
+def test_a_read_only_file_system_is_told_of(place: Path) -> None:
+    config = Config(data_dir=place / "data")
+    datadir.prepare(config)
+    data = config.data_dir
+    mount = f"mount --bind {data} {data} && mount -o remount,bind,ro {data}"
+    before = ("unshare", "--mount", "sh", "-c", f'{mount} || exit 77; exec "$@"', "sh")
+    for words in COMMANDS:
+        done = run(config.data_dir, *words, before=before)
+        if done.returncode == 77 or "unshare" in done.stderr:
+            pytest.skip("this machine lets nobody mount")
+        told(done, "vault-unwritable")
+    # What only reads does.
+    told(run(config.data_dir, "token", "open", LINK, before=before), "token-invalid")
+
+
+def test_what_only_reads_makes_no_keys(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    message = tmp_path / "message.eml"
+    message.write_text("Subject: x\nContent-Type: text/html\n\n<a href='https://a.example'>a</a>\n")
+    told(run(data, "token", "open", LINK), "master-key-missing")
+    told(run(data, "token", "rotate"), "master-key-missing")
+    assert not data.exists()
+    explained = run(data, "mail", "explain", str(message), "--json")
+    assert [link["outcome"] for link in json.loads(explained.stdout)["links"]] == ["sealed"]
+    assert not data.exists()
+    for words in (("event", "list"), ("customer", "list")):
+        assert run(data, *words).returncode == 0
+    assert {each.name for each in data.iterdir()} <= {"linkseal.db", "metrics"}
+
+
+def test_a_folder_without_a_config_file_is_not_taken_for_another_keyring(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if "LINKSEAL" not in name}
+
+    def here(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "linkseal", *words],
+            env=environment | {"HOME": str(tmp_path)},
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    data = tmp_path / ".local" / "state" / "linkseal"
+    done = here("token", "open", LINK)
+    told(done, "master-key-missing")
+    assert "note: no config file was found" in " ".join(done.stderr.split())
+    error = json.loads(here("token", "open", LINK, "--json").stderr)
+    assert (error["code"], str(data) in error["hint"]) == ("master-key-missing", True)
+    assert not data.exists()
+    sealed = here("mail", "seal", stdin="Subject: x\n\nx\n")
+    assert sealed.returncode == 0
+    assert "no config file was found" in " ".join(sealed.stderr.split())
+    told(here("token", "open", LINK), "token-invalid")
+
+
+def test_a_lost_keyring_stops_the_service_with_the_fix(folder: Path) -> None:
+    config = ("--config", str(folder / "linkseal.toml"))
+    datadir.prepare(Config(data_dir=folder / "data"))
+    (folder / "data" / "keyring.json").unlink()
+    done = linkseal(*config, "up")
+    told(done, "keyring-missing")
+    assert "backup" in done.stderr
