@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from linkseal import __version__
+from linkseal import __version__, datadir
+from linkseal.config import Config
 from linkseal.testing.service import linkseal
 
 
@@ -54,6 +55,7 @@ def test_a_config_error_names_the_key_and_the_fix(folder: Path) -> None:
 
 
 def test_a_foreign_token_is_refused_in_words(folder: Path) -> None:
+    datadir.prepare(Config(data_dir=folder / "data"))
     url = "https://go.ct.localhost/c/AQABAAAA"
     done = linkseal("--config", str(folder / "linkseal.toml"), "token", "open", url)
     assert done.returncode == 1

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import typer
 
+from linkseal import datadir
 from linkseal.cli.context import loaded
 from linkseal.cli.output import JSONOption, out, print_json, print_table
-from linkseal.config import Config, Section
-from linkseal.errors import ConfigError
+from linkseal.config import Config, Loaded, Section
+from linkseal.errors import ConfigError, VaultError
 
 app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
 
@@ -47,11 +48,26 @@ def check(context: typer.Context, *, json: JSONOption = False) -> None:
             code="config-file-unreadable",
             hint="mend the path, which is relative to the config file, or the file's permissions",
         )
+    _check_master_key(found)
     where = str(found.file) if found.file else "no file, defaults and environment"
     if json:
         print_json({"valid": True, "file": where})
     else:
         out.print(f"configuration is valid ({where})", markup=False, soft_wrap=True)
+
+
+def _check_master_key(found: Loaded) -> None:
+    if not found.config.master_key:
+        return
+    try:
+        datadir.open_vault(found.config)
+    except VaultError as error:
+        origin = next(key.origin for key in found.keys if key.name == "master_key")
+        raise ConfigError(
+            f"master_key in {origin}: {error.message}",
+            hint="set LINKSEAL_MASTER_KEY to what stands in the file master.key that "
+            "`linkseal init` made, or leave it out",
+        ) from error
 
 
 def _unreadable(table: Section | Config, above: str = "") -> Iterator[tuple[str, Path, str]]:

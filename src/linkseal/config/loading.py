@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from linkseal.config.keys import KeyReport, report
+from linkseal.config.listening import refuse_clashes
 from linkseal.config.refusals import explain, explain_unreadable, refuse_unknown_environment
 from linkseal.config.sections import Section
 from linkseal.config.settings import Config
@@ -56,6 +57,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] | None = None)
         raise explain_unreadable(error, env) from error
     config = _anchored(config, file.parent if file else Path.cwd())
     _check_pairs(config)
+    refuse_clashes(config)
     return Loaded(config, file, tuple(report(config, values, env, file)))
 
 
@@ -69,7 +71,13 @@ def _find(path: Path | None, env: Mapping[str, str]) -> Path | None:
                 hint="make one with `linkseal init`, or name another with --config",
             )
         return named.resolve()
-    return next((found.resolve() for found in SEARCH if found.is_file()), None)
+    try:
+        return next((found.resolve() for found in SEARCH if found.is_file()), None)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot look for a config file: {error.strerror}: {error.filename}",
+            hint="mend its folder's permissions, or name the file with --config",
+        ) from error
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -9,9 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from linkseal.config.address import Address, AddressField
-
-SecretText = Annotated[str, Field(repr=False, json_schema_extra={"secret": True})]
-"""Text that ``linkseal config show``, errors and reprs never show."""
+from linkseal.config.texts import DatabaseURL, DomainText, SecretText
 
 
 class Section(BaseModel):
@@ -100,9 +98,6 @@ class IssuerConfig(Section):
     profile: str = Field("", description="Certificate profile to ask for, as in tlsserver.")
 
 
-_Domain = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-
-
 class DNSConfig(Section):
     """How DNS-01 challenges get into DNS."""
 
@@ -122,7 +117,7 @@ class DNSConfig(Section):
         (),
         description="exec: program and arguments; publish or withdraw, name and value are added.",
     )
-    delegations_below: tuple[_Domain, ...] = Field(
+    delegations_below: tuple[DomainText, ...] = Field(
         (),
         description="Names that customers' delegated challenges must lead below, as in "
         "acme.ct.example.net; empty: wherever the key or program may write.",
@@ -315,8 +310,9 @@ class JournalConfig(Section):
 class StoreConfig(Section):
     """The database."""
 
-    url: str = Field(
-        "", description="SQLAlchemy URL; empty means an SQLite file in the data directory."
+    url: DatabaseURL = Field(
+        "",
+        description="SQLAlchemy URL of an SQLite file; empty means one in the data directory.",
     )
     collect_interval: float = Field(
         0.2, gt=0, description="Seconds between two looks of the collector at an idle journal."

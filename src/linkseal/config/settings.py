@@ -21,12 +21,12 @@ from linkseal.config.sections import (
     LogConfig,
     MailConfig,
     ProberConfig,
-    SecretText,
     SMTPConfig,
     StoreConfig,
     TLSConfig,
     WatchConfig,
 )
+from linkseal.config.texts import DomainText, SecretText
 
 ENV_PREFIX = "LINKSEAL_"
 
@@ -43,9 +43,8 @@ class Config(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    base_domain: str = Field(
+    base_domain: DomainText = Field(
         "ct.localhost",
-        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",
         description="The domain that shared and target names stand under; ours.",
     )
     shared_label: str = Field(
