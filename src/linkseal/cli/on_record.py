@@ -20,16 +20,10 @@ from linkseal.cli.context import config, store
 from linkseal.cli.looking import WRONG, Seen, counts, print_report, report_dict
 from linkseal.cli.output import JSONOption, out, plain, print_json, print_table
 from linkseal.config import Config
-from linkseal.domains.base import (
-    Base,
-    DegradedPolicy,
-    DomainState,
-    SSLPolicy,
-    choose_base,
-    stricter,
-)
+from linkseal.domains.base import Base, DomainState
 from linkseal.domains.checks import Report
 from linkseal.domains.claim import domain_name
+from linkseal.intake.base import base_of_mail
 from linkseal.store import Domain, Store
 from linkseal.watch.looking import from_stored
 
@@ -175,11 +169,4 @@ def _base(config: Config, opened: Store, domain: Domain) -> Base:
     """Return what new mail gets that a domain's customer sends from the name above it."""
     customer = opened.customers.get(domain.customer)
     domains = opened.domains.of_customer(customer.id, reports=False)
-    return choose_base(
-        shared_host=config.shared_host,
-        from_domain=domain.host.partition(".")[2],
-        sending_ip=customer.sending_ip,
-        domains=[each.branded() for each in domains],
-        ssl=stricter(SSLPolicy(config.ssl), customer.ssl),
-        degraded=DegradedPolicy(config.degraded),
-    )
+    return base_of_mail(config, customer, domains, domain.host.partition(".")[2])

@@ -14,8 +14,8 @@ from typing import Protocol
 import structlog
 
 from linkseal.config import Config
-from linkseal.domains.base import DegradedPolicy, SSLPolicy, choose_base, stricter
 from linkseal.errors import IntakeError
+from linkseal.intake.base import base_of_mail
 from linkseal.intake.headers import Headers, domain_of, read_headers
 from linkseal.mail import Instrumented, Instrumenter, MailOptions
 from linkseal.seal import RANDOM_BYTES, Keyring, MessageID
@@ -180,14 +180,7 @@ class Reception:
         now = datetime.now(UTC)
         message_id = MessageID.make(now, secrets.token_bytes(RANDOM_BYTES))
         domains = self._domains.of_customer(customer.id, reports=False)
-        chosen = choose_base(
-            shared_host=config.shared_host,
-            from_domain=from_domain,
-            sending_ip=customer.sending_ip,
-            domains=[domain.branded() for domain in domains],
-            ssl=stricter(SSLPolicy(config.ssl), customer.ssl),
-            degraded=DegradedPolicy(config.degraded),
-        )
+        chosen = base_of_mail(config, customer, domains, from_domain)
         behind = any(each.host == chosen.host and each.is_fronted for each in domains)
         base = config.base(chosen.scheme, chosen.host, fronted=behind)
         try:
