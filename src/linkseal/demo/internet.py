@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from linkseal.config import Address, Config
 from linkseal.testing.acme_directory import AcmeDirectory
 from linkseal.testing.acme_objects import Problem
 from linkseal.testing.dns_server import DNSServer, running_dns
 from linkseal.testing.lab import Site, WebPKI, prober_section
+from linkseal.testing.programs import Running
 from linkseal.testing.service import ServiceProcess
 
 EDGE: Final = "127.0.0.1"
@@ -37,7 +37,7 @@ directory = "{directory}"
 """
 
 
-class Internet:
+class Internet(Running):
     """Everything that is not the service.
 
     A context manager.
@@ -132,7 +132,7 @@ class Internet:
         names = ("@", "go", *self._targets)
         self.dns.publish(self._base, [f"{name} A {EDGE}" for name in names])
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         """Start it."""
         with contextlib.ExitStack() as parts:
             self._dns = parts.enter_context(running_dns({}))
@@ -140,14 +140,8 @@ class Internet:
             self._ca_root.write_bytes(self._ca.root_pem)
             self._publish_ours()
             self._parts = parts.pop_all()
-        return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         """Stop it."""
         self._parts.close()
 
