@@ -162,6 +162,8 @@ class Supervisor:
 
     def _stop(self, old_mask: Iterable[int]) -> None:
         for stage in sorted({part.stage for part in self._parts}):
+            # One that died since the last look has not finished its work either.
+            self._reap()
             for part in self._parts:
                 if part.stage == stage > 0 and not part.pid:
                     self._start(part, old_mask)
