@@ -68,6 +68,27 @@ async def test_the_end_of_a_message_is_answered_in_earnest_or_not_at_all(
         assert await transact(client) == DONE
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("251 2.1.5 goes on", "250 2.1.5 goes on"),
+        ("252-2.0.0 perhaps\r\n252 2.0.0 likely", "250-2.0.0 perhaps\n250 2.0.0 likely"),
+        ("200 taken", "250 taken"),
+        ("299", "250 "),
+    ],
+)
+async def test_a_message_is_accepted_by_the_first_digit(
+    make_proxy: MakeProxy, answer: str, told: str
+) -> None:
+    """RFC 5321 §4.2.1; clients that know 250 alone would send it again."""
+    async with talking(make_proxy, {END: answer}) as (hop, client, proxy):
+        assert await transact(client) == told
+        assert await transact(client) == told
+        assert len(hop.messages) == 2
+        assert greetings(hop) == ["EHLO", "EHLO"], "one asks what it can, one has both messages"
+        assert states(proxy.store) == ["sent", "sent"]
+
+
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 @pytest.mark.parametrize("answer", NO_ANSWERS)
 async def test_what_is_no_reply_to_a_command_is_none(

@@ -20,6 +20,8 @@ FEATURES_KEPT = 30.0
 
 _MOST_QUOTED = 400
 _UNKNOWN_COMMAND = (500, 502)
+_GO_ON, _DONE = 354, 250
+_DOT_FIRST = re.compile(rb"^\.", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ class Conversation:
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
             raise lost(str(error)) from error
-        reply = Reply(response.code, response.message)
+        reply = _reply(response)
         if reply.accepted or reply.refused:
             return reply
         # RFC 5321 §4.2: nothing else ends these commands, so what it means is not known.
@@ -218,25 +220,30 @@ class Conversation:
     async def send(self, content: bytes) -> Reply:
         """Send DATA and a message with CRLF line ends, byte for byte, and return the reply.
 
+        The library's own takes 250 alone for an answer to the end of a message. Any 2yz is one
+        (RFC 5321 §4.2.1), and 250 is what is returned for it: many clients know no other.
+
         Raises:
             IntakeError: ``next-hop-lost``, retryable. When that comes after the whole message
                 was sent, the next hop may have it: the sender's second try may be a second
                 copy. SMTP has no way to know (RFC 5321 §4.5.4.1).
         """
+        timeout = self._data_timeout
         try:
-            response = await self._client.data(content, timeout=self._data_timeout)
-        except aiosmtplib.SMTPResponseException as error:
-            # Also raised where DATA itself got another answer than 354, with that one: 250 there
-            # accepts nothing, since nothing was sent.
-            reply = Reply(error.code, error.message)
-            if reply.refused:
-                return reply
-            self._client.close()
-            raise lost(f"the message was answered {reply.line}") from error
+            reply = _reply(await self._client.execute_command(b"DATA", timeout=timeout))
+            # 250 to DATA accepts nothing, since nothing was sent.
+            if reply.code == _GO_ON and (protocol := self._client.protocol) is not None:
+                protocol.write(_stuffed(content))
+                reply = _reply(await protocol.read_response(timeout=timeout))
+                if reply.accepted:
+                    return Reply(_DONE, reply.text)
         except (aiosmtplib.SMTPException, OSError) as error:
             self._client.close()
             raise lost(str(error)) from error
-        return Reply(response.code, response.message)
+        if reply.refused:
+            return reply
+        self._client.close()
+        raise lost(f"the message was answered {reply.line}")
 
     async def close(self) -> None:
         """Say QUIT and close."""
@@ -247,6 +254,16 @@ class Conversation:
             pass
         finally:
             self._client.close()
+
+
+def _reply(response: aiosmtplib.SMTPResponse) -> Reply:
+    return Reply(response.code, response.message)
+
+
+def _stuffed(content: bytes) -> bytes:
+    """Return a message as it goes over the line, its end included (RFC 5321 §4.5.2)."""
+    end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    return _DOT_FIRST.sub(b"..", content) + end
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
