@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import sys
 import time
@@ -56,8 +57,11 @@ def test_a_keyring_comes_back_and_lies_sealed(tmp_path: Path) -> None:
     ("content", "code"),
     [
         (b"{", "keyring-damaged"),
+        (b"", "keyring-damaged"),
         (b'{"active": 1, "keys": {"x": ""}}', "keyring-damaged"),
-        (b'{"active": 1, "keys": {"1": "AAAA"}}', "vault-unreadable"),
+        (b'{"active": 1, "keys": {"1": "AAAA"}}', "keyring-damaged"),
+        (b'{"active": 1, "keys": {"1": "not base64!"}}', "keyring-damaged"),
+        (b'{"active": 1, "keys": {}}', "keyring-damaged"),
         (None, "keyring-missing"),
     ],
 )
@@ -67,10 +71,89 @@ def test_a_keyring_that_cannot_be_read_says_why(
     file = tmp_path / "keyring.json"
     if content is not None:
         file.write_bytes(content)
+    keyring_refused(file, code)
+
+
+def keyring_refused(file: Path, code: str, vault: Vault = VAULT) -> None:
+    """See that a keyring is refused, and that nobody is led to make another in its place."""
     with pytest.raises(VaultError) as refusal:
-        load_keyring(file, VAULT)
+        load_keyring(file, vault)
     assert refusal.value.code == code
-    assert refusal.value.hint
+    assert str(file) in refusal.value.message
+    assert "restore" in refusal.value.hint
+    assert "init" not in refusal.value.hint
+
+
+def test_a_keyring_whose_active_key_is_gone_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "keyring.json"
+    save_keyring(file, new_keyring(), VAULT)
+    file.write_bytes(file.read_bytes().replace(b'"active": 1', b'"active": 2'))
+    keyring_refused(file, "keyring-damaged")
+
+
+def test_a_keyring_of_another_master_key_is_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "keyring.json"
+    save_keyring(file, new_keyring(), VAULT)
+    keyring_refused(file, "keyring-other-master-key", Vault(b"n" * 32))
+
+
+def test_a_keyring_in_part_of_another_master_key_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "keyring.json"
+    keyring = rotated_keyring(new_keyring())
+    save_keyring(file, keyring, VAULT)
+    stored = json.loads(file.read_bytes())
+    first = stored["keys"]["1"]
+    stored["keys"]["1"] = first[:-8] + ("AAAAAAA=" if first[-8:] != "AAAAAAA=" else "BAAAAAA=")
+    file.write_text(json.dumps(stored))
+    keyring_refused(file, "keyring-damaged")
+
+
+def test_a_keyring_that_may_not_be_read_is_not_told_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "keyring.json").mkdir()
+    keyring_refused(tmp_path / "keyring.json", "keyring-unreadable")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    keyring_refused(loop, "keyring-unreadable")
+
+
+def test_a_link_to_a_keyring_that_is_not_there_now_is_not_written_over(tmp_path: Path) -> None:
+    """As where the volume with the keys is not mounted."""
+    config = Config(data_dir=tmp_path / "data")
+    config.data_dir.mkdir()
+    for file in (config.master_key_file, config.keyring_file):
+        file.symlink_to(tmp_path / "volume" / file.name)
+        with pytest.raises(VaultError) as refusal:
+            datadir.prepare(config.model_copy(update={"master_key": ""}))
+        assert refusal.value.code == "master-key-missing"
+        assert file.is_symlink()
+    with pytest.raises(VaultError) as refusal:
+        datadir.prepare(config.model_copy(update={"master_key": new_master_key()}))
+    assert refusal.value.code == "keyring-missing"
+    assert config.keyring_file.is_symlink()
+
+
+def test_nothing_is_sealed_under_a_master_key_that_does_not_open_the_keyring(
+    tmp_path: Path,
+) -> None:
+    config = Config(data_dir=tmp_path)
+    datadir.prepare(config)
+    datadir.probe_key_file(config).unlink()
+    with pytest.raises(VaultError) as refusal:
+        datadir.prepare(config.model_copy(update={"master_key": new_master_key()}))
+    assert refusal.value.code == "keyring-other-master-key"
+    assert not datadir.probe_key_file(config).exists()
+
+
+def test_a_probe_key_is_told_as_lost_only_where_it_is(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path)
+    with pytest.raises(VaultError) as refusal:
+        datadir.open_probe_key(config, VAULT)
+    assert refusal.value.code == "probe-key-missing"
+    datadir.probe_key_file(config).mkdir()
+    with pytest.raises(VaultError) as refusal:
+        datadir.open_probe_key(config, VAULT)
+    assert refusal.value.code == "probe-key-unreadable"
+    assert "permissions" in refusal.value.hint
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -63,21 +63,24 @@ def prepare(config: Config) -> list[Path]:
 
     Raises:
         VaultError: The directory is not this user's to write, or the master key or the
-            keyring is missing.
+            keyring is missing, cannot be read, or does not fit the other.
     """
     made = make_directory(config)
     vault_was_used = any(map(_is_there, (probe_key_file(config), config.snapshot_file)))
-    keyring_is_there = _is_there(config.keyring_file)
+    keyring_is_there = _is_taken(config.keyring_file)
     if (
         not config.master_key
-        and not _is_there(config.master_key_file)
+        and not _is_taken(config.master_key_file)
         and not vault_was_used
         and not keyring_is_there
     ):
         write_private(config.master_key_file, new_master_key().encode() + b"\n")
         made.append(config.master_key_file)
     vault = open_vault(config)
-    if not keyring_is_there:
+    if keyring_is_there:
+        # What is sealed under a master key that is not this directory's would be lost.
+        load_keyring(config.keyring_file, vault)
+    else:
         if vault_was_used:
             raise VaultError(
                 f"the keyring {config.keyring_file} is gone, and links were sealed with it",
@@ -88,7 +91,7 @@ def prepare(config: Config) -> list[Path]:
         save_keyring(config.keyring_file, new_keyring(), vault)
         made.append(config.keyring_file)
     probe_key = probe_key_file(config)
-    if not _is_there(probe_key):
+    if not _is_taken(probe_key):
         write_private(probe_key, vault.seal(secrets.token_bytes(PROBE_KEY_BYTES), PROBE_KEY))
         made.append(probe_key)
     return made
@@ -122,6 +125,12 @@ def _is_there(path: Path) -> bool:
     """Whether there is such a file; one that cannot be told for want of permission is an error."""
     with _writing(path):
         return path.exists()
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether there is such a file, or a link to where there is none now, as on another volume."""
+    with _writing(path):
+        return path.is_symlink() or path.exists()
 
 
 @contextlib.contextmanager
@@ -160,7 +169,8 @@ def open_vault(config: Config) -> Vault:
         raise VaultError(
             f"there is no master key {file}",
             code="master-key-missing",
-            hint="run `linkseal init` for a new data directory, or restore the file from a backup",
+            hint="restore the file from a backup, or name the right data directory; in one that is "
+            "new, `linkseal up` makes its first one",
         ) from error
     except OSError as error:
         raise VaultError(
@@ -172,7 +182,7 @@ def open_vault(config: Config) -> Vault:
         raise VaultError(
             f"{file} holds no master key",
             code="master-key-invalid",
-            hint="restore it from a backup",
+            hint="restore the file from a backup",
         ) from error
     return Vault(*parse_master_keys(text, str(file)))
 
@@ -289,16 +299,22 @@ def open_probe_key(config: Config, vault: Vault) -> bytes:
     """Return the probe key of a data directory.
 
     Raises:
-        VaultError: It is missing, or the master key does not fit.
+        VaultError: ``probe-key-missing``, ``probe-key-unreadable``, or the master key does not fit.
     """
     file = probe_key_file(config)
     try:
         blob = file.read_bytes()
+    except FileNotFoundError as error:
+        raise VaultError(
+            f"there is no probe key {file}",
+            code="probe-key-missing",
+            hint="start linkseal anew: `linkseal up` makes another, and nothing is lost",
+        ) from error
     except OSError as error:
         raise VaultError(
             f"cannot read the probe key {file}: {error.strerror}",
             code="probe-key-unreadable",
-            hint="run `linkseal init`: it makes another, and nothing is lost",
+            hint="run this as the user that runs linkseal, or mend the file's permissions",
         ) from error
     return vault.open(blob, PROBE_KEY)
 
@@ -307,6 +323,6 @@ def open_keyring(config: Config) -> Keyring:
     """Return the token keyring of a data directory.
 
     Raises:
-        VaultError: The master key or the keyring is missing or does not fit.
+        VaultError: As of :func:`open_vault` and :func:`linkseal.vault.load_keyring`.
     """
     return load_keyring(config.keyring_file, open_vault(config))

@@ -19,11 +19,13 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from linkseal.errors import VaultError
+from linkseal.errors import SealError, VaultError
 from linkseal.seal import KEY_BYTES, Keyring
 
 MASTER_KEY_BYTES = 32
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
+_SEALED_KEY_BYTES = _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
 
 
 class Vault:
@@ -153,27 +155,61 @@ def load_keyring(path: Path, vault: Vault) -> Keyring:
     """Read a keyring.
 
     Raises:
-        VaultError: Missing, damaged, or sealed under another master key.
+        VaultError: ``keyring-missing``, ``keyring-unreadable`` where it is there but not for us,
+            ``keyring-damaged``, or ``keyring-other-master-key``.
     """
     try:
         stored = msgspec.json.decode(path.read_bytes(), type=_KeyringFile)
-        keys = {
-            int(key_id): vault.open(base64.b64decode(blob), _purpose(int(key_id)))
-            for key_id, blob in stored.keys.items()
-        }
+        return Keyring(_opened(path, stored, vault), stored.active)
+    except FileNotFoundError as error:
+        raise VaultError(
+            f"there is no keyring {path}",
+            code="keyring-missing",
+            hint="restore the file from a backup: no link sent before opens without it; in a data "
+            "directory that is new, `linkseal up` makes its first one",
+        ) from error
     except OSError as error:
         raise VaultError(
             f"cannot read the keyring {path}: {error.strerror}",
-            code="keyring-missing",
-            hint="run `linkseal init`, or restore it from a backup: no sent link opens without it",
+            code="keyring-unreadable",
+            hint="run this as the user that runs linkseal, or mend the file's permissions; one "
+            "that cannot be read at all: restore it from a backup, for no sent link opens without",
         ) from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, SealError) as error:
         raise VaultError(
             f"the keyring {path} is damaged: {error}",
             code="keyring-damaged",
             hint="restore the file from a backup: without it no sent link opens",
         ) from error
-    return Keyring(keys, stored.active)
+
+
+def _opened(path: Path, stored: _KeyringFile, vault: Vault) -> dict[int, bytes]:
+    """Return the keys of a keyring file.
+
+    Raises:
+        ValueError: It is damaged.
+        VaultError: Not one of its keys opens: it is another master key's.
+    """
+    keys: dict[int, bytes] = {}
+    failed: list[int] = []
+    for name, text in stored.keys.items():
+        key_id, blob = int(name), base64.b64decode(text, validate=True)
+        if len(blob) != _SEALED_KEY_BYTES:
+            raise ValueError(f"key {key_id} is cut or too long")
+        try:
+            keys[key_id] = vault.open(blob, _purpose(key_id))
+        except VaultError:
+            failed.append(key_id)
+    if not failed:
+        return keys
+    if keys:
+        raise ValueError(f"keys {', '.join(map(str, failed))} do not open, others do")
+    raise VaultError(
+        f"the master key does not open the keyring {path}",
+        code="keyring-other-master-key",
+        hint="use the master key it was sealed under, in master.key or LINKSEAL_MASTER_KEY, or "
+        "restore both from one backup; keep this keyring: no sent link opens without it",
+    )
 
 
 def _purpose(key_id: int) -> str:
