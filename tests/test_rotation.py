@@ -317,12 +317,14 @@ def test_the_command_tells_its_refusals(kept: Kept) -> None:
 
 
 def test_every_error_of_it_is_one_of_ours(kept: Kept) -> None:
-    """A keyring that is gone is told as such; the two keys stay for the restored one."""
+    """A keyring that is gone is told as such, and no other key is made without it."""
     keyring = kept.config.keyring_file.read_bytes()
+    keys = kept.master_keys()
     kept.config.keyring_file.unlink()
     with pytest.raises(LinksealError) as refusal:
         rotate_master_key(kept.config)
     assert refusal.value.code == "keyring-missing"
+    assert kept.master_keys() == keys
     write_private(kept.config.keyring_file, keyring)
     kept.check()
     rotate_master_key(kept.config)

@@ -33,7 +33,8 @@ def rotate_master_key(config: Config) -> int:
 
     Raises:
         ServiceError: A service runs on the data directory.
-        VaultError: The key is not in its file, or a secret cannot be opened or written.
+        VaultError: The key is not in its file, or a secret cannot be opened or written; with
+            no keyring to open, nothing is made.
             What was sealed so far opens all the same; try again.
         StoreError: The database cannot be used.
     """
@@ -44,9 +45,9 @@ def rotate_master_key(config: Config) -> int:
             hint=f"write it to {config.master_key_file}, unset LINKSEAL_MASTER_KEY, rotate, "
             "and put the new one back where the old one was",
         )
+    datadir.open_keyring(config)  # Where there is none, no lock is made, nor a key.
     with datadir.hold(config, wait=0.0), datadir.sealing(config, alone=True):
         file = config.master_key_file
-        datadir.open_vault(config)
         keys = file.read_text(encoding="ascii").split()
         if len(keys) < _WHILE_ROTATED:
             keys = [new_master_key(), *keys]

@@ -16,6 +16,7 @@ import pytest
 from linkseal import datadir
 from linkseal.config import Config
 from linkseal.testing.service import linkseal
+from linkseal.vault import new_master_key
 
 NOBODY = 65534
 LINK = "https://go.ct.localhost/c/AQABAAAA"
@@ -149,6 +150,40 @@ def test_a_folder_without_a_config_file_is_not_taken_for_another_keyring(tmp_pat
     assert sealed.returncode == 0
     assert "no config file was found" in " ".join(sealed.stderr.split())
     told(here("token", "open", LINK), "token-invalid")
+
+
+@pytest.mark.parametrize("noun", ["vault", "token"])
+def test_where_there_are_no_keys_nothing_is_rotated_or_made(tmp_path: Path, noun: str) -> None:
+    """As in the wrong folder: no config file here, and no data where the defaults have it."""
+    environment = {name: value for name, value in os.environ.items() if "LINKSEAL" not in name}
+
+    def rotate(**more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "linkseal", noun, "rotate"],
+            env=environment | {"HOME": str(tmp_path)} | more,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    done = rotate()
+    told(done, "master-key-missing")
+    said = " ".join(done.stderr.split())
+    assert "nothing is rotated: there is no master key" in said
+    assert "no config file was found" in said
+    assert str(tmp_path / ".local/state/linkseal/master.key") in said
+    assert list(tmp_path.iterdir()) == []
+    data = tmp_path / "data"
+    told(rotate(LINKSEAL_DATA_DIR=str(data)), "master-key-missing")
+    data.mkdir()
+    told(rotate(LINKSEAL_DATA_DIR=str(data)), "master-key-missing")
+    assert list(data.iterdir()) == []
+    (data / "master.key").write_text(new_master_key())
+    done = rotate(LINKSEAL_DATA_DIR=str(data))
+    told(done, "keyring-missing")
+    assert "nothing is rotated: there is no keyring" in " ".join(done.stderr.split())
+    assert [each.name for each in data.iterdir()] == ["master.key"]
 
 
 def test_a_lost_keyring_stops_the_service_with_the_fix(folder: Path) -> None:

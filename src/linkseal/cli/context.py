@@ -12,7 +12,7 @@ import typer
 from linkseal import datadir
 from linkseal.cli.output import note
 from linkseal.config import SEARCH, Config, Loaded, load
-from linkseal.errors import LinksealError
+from linkseal.errors import LinksealError, VaultError
 from linkseal.seal import Keyring
 from linkseal.store import Store
 
@@ -54,6 +54,21 @@ def keyring(context: typer.Context, *, make: bool = False) -> Keyring:
         if make:
             datadir.prepare(where.config)
         return datadir.open_keyring(where.config)
+
+
+def with_keys(context: typer.Context) -> Config:
+    """Return the configuration whose keys are to be rotated, once they were seen to open.
+
+    Raises:
+        VaultError: There are none, or they do not open; where that is, is told. Nothing is made.
+    """
+    try:
+        keyring(context)
+    except VaultError as error:
+        raise VaultError(
+            f"nothing is rotated: {error.message}", code=error.code, hint=error.hint
+        ) from error
+    return config(context)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from linkseal import datadir
-from linkseal.cli.context import config, keyring
+from linkseal.cli.context import keyring, with_keys
 from linkseal.cli.output import JSONOption, out, print_json, print_table
 from linkseal.seal import open_url
 from linkseal.vault import rotated_keyring, save_keyring
@@ -47,8 +47,7 @@ def rotate(context: typer.Context) -> None:
 
     A running service takes the new key within seconds.
     """
-    found = config(context)
-    keyring(context)  # Where there is none, nothing is to be rotated, nor a lock to be made.
+    found = with_keys(context)
     with datadir.sealing(found):
         rotated = rotated_keyring(datadir.open_keyring(found))
         save_keyring(found.keyring_file, rotated, datadir.open_vault(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from linkseal import datadir
-from linkseal.cli.context import config
+from linkseal.cli.context import with_keys
 from linkseal.cli.output import out
 from linkseal.rotation import rotate_master_key
 
@@ -20,8 +20,8 @@ def rotate(context: typer.Context) -> None:
 
     Example: [bold]linkseal vault rotate[/bold]
     """
-    found = config(context)
-    datadir.prepare(found)
+    found = with_keys(context)
+    datadir.make_directory(found)
     count = rotate_master_key(found)
     out.print(
         f"{count} secrets are sealed under a new master key; back up {found.master_key_file}",
