@@ -18,6 +18,7 @@ import structlog
 from linkseal.config import plain_address
 from linkseal.edge.answers import CLOSE, KEEP, KEEP_1_0
 from linkseal.edge.client import client_address
+from linkseal.edge.damage import open_damaged
 from linkseal.edge.head import Fields, absolute, is_host, scan, size_of
 from linkseal.edge.other import answer_other
 from linkseal.edge.probe import Line
@@ -93,13 +94,10 @@ class EdgeProtocol(asyncio.Protocol):
         self._headers: Fields = []
         self._url = b""
         # Bytes since the last whole head, and in the read that is being parsed.
-        self._fed = 0
-        self._chunk = 0
+        self._fed = self._chunk = 0
         self._fresh = True
-        self._closing = self._refused = False
-        self._paused = self._write_paused = False
-        self._address = ""
-        self.deadline = 0.0
+        self._closing = self._refused = self._paused = self._write_paused = False
+        self._address, self.deadline = "", 0.0
 
     # The transport's side.
 
@@ -241,11 +239,14 @@ class EdgeProtocol(asyncio.Protocol):
         if b"?" in url:
             url = url.partition(b"?")[0]
         path = url.decode("latin-1")
+        sealed: Sealed | None
         try:
             sealed = open_path(state.keyring, path)
         except TokenError:
-            self._answer_other("HEAD" if head else "GET", target, host, headers, end)
-            return
+            sealed = open_damaged(state.keyring, path)
+            if sealed is None:
+                self._answer_other("HEAD" if head else "GET", target, host, headers, end)
+                return
         if customer is not None and customer != sealed.customer:
             state.counts.wrong_customer += 1
             self._put(state.answers.page(404, end, head=head), end)
