@@ -76,6 +76,27 @@ class Handshake(msgspec.Struct, frozen=True):
     chain: tuple[bytes, ...] = ()
 
 
+class ClientCertificate(msgspec.Struct, frozen=True):
+    """What a peer showed our edge of itself.
+
+    Attributes:
+        subject: Of the certificate.
+        issuer: Who signed it.
+        not_after: When it expires, aware UTC; ``None``: it cannot be read.
+        fingerprint: SHA-256 of it, hexadecimal.
+        problem: Empty: it is of the CA that is set up for the name. ``foreign``: it is not.
+            ``expired``: it was. ``refused``: it would be, but for what ``why`` says.
+        why: Why it is refused.
+    """
+
+    subject: str
+    issuer: str
+    not_after: datetime | None
+    fingerprint: str
+    problem: str = ""
+    why: str = ""
+
+
 class Echo(msgspec.Struct, frozen=True):
     """What our edge saw of a probe's request: signed by it, so nobody else can answer so.
 
@@ -96,6 +117,8 @@ class Echo(msgspec.Struct, frozen=True):
         sent_body: SHA-256 of the body the edge sent, hexadecimal.
         canary: Whether who connected was shown a wrong certificate on purpose.
         canary_refused: How many who were shown one refused it, at all workers since their start.
+        client_asked: Whether who connected was asked for a certificate.
+        client_certificate: What they showed; ``None`` for none.
     """
 
     serial: int
@@ -114,6 +137,8 @@ class Echo(msgspec.Struct, frozen=True):
     sent_body: str = ""
     canary: bool = False
     canary_refused: int = 0
+    client_asked: bool = False
+    client_certificate: ClientCertificate | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -217,6 +242,8 @@ class Observation(msgspec.Struct, frozen=True):
             aware; ``None``: none did, or it is not known.
         waiting: What our next order waits for; empty for nothing.
         https_links: Whether new links of it are https already.
+        client_authority: The subjects of the CAs that sign the client certificate of what stands
+            in front; empty: none is set up.
     """
 
     host: str
@@ -245,6 +272,7 @@ class Observation(msgspec.Struct, frozen=True):
     https_links: bool = False
     certificate_problem_type: str = ""
     certificate_failing_since: datetime | None = None
+    client_authority: str = ""
 
 
 def save_observation(observation: Observation) -> bytes:

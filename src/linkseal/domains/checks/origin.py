@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -36,6 +37,7 @@ REFUSALS: Final = frozenset({502, 503, 525, 526})
 _MODERN = frozenset({"TLSv1.2", "TLSv1.3"})
 _SHIELDED = {"fastly": 2}
 """CDNs that go through themselves: Fastly's shield is a second hop of its own."""
+_RENEWED_BEFORE = timedelta(days=14)
 
 
 @check(
@@ -205,13 +207,66 @@ def _looping(echo: Echo) -> str:
     "Client certificate",
     severity=only_on("cdn", "proxy", severity=Severity.WARNS),
     every=timedelta(hours=1),
-    why="With a certificate of its own, your CDN can show us that it is the one.",
-    messages={},
+    why="With a certificate of its own, your CDN can show us that it is the one. We ask for it, "
+    "and never refuse a click for want of it.",
+    messages={
+        "none": "{cdn} shows no client certificate.",
+        "foreign": "The client certificate `{subject}`, issued by `{issuer}`, is not of the CA "
+        "`{authority}`.",
+        "expired": "The client certificate `{subject}` expired on {until}.",
+        "refused": "The client certificate `{subject}` cannot be trusted: {why}.",
+        "soon": "The client certificate `{subject}` expires on {until}.",
+    },
 )
-def client_certificate(_view: View) -> Finding:
-    """Always skipped: our edge asks no peer for a certificate, so there is none to see.
+def client_certificate(view: View) -> Finding:
+    """Who was asked for a certificate shows one of the CA that is set up, for 14 days or more."""
+    seen = view.seen
+    if not seen.client_authority:
+        return Skipped(
+            "no CA is set up to know its certificate by; if it shows one: "
+            f"linkseal domain client-ca {seen.host} --ca FILE"
+        )
+    if not any(True for _ in echoes(secure(view))):
+        return NO_REQUEST
+    asked = [pair for pair in echoes(secure(view)) if pair[1].client_asked]
+    if not asked:
+        return Skipped(
+            "our edge asked nobody for a certificate: it does once it knows of the CA, in "
+            "handshakes that name the branded domain or its target"
+        )
+    for exchange, echo in asked:
+        problem = _shown(view, echo)
+        if problem is not None:
+            return replace(problem, evidence=[f"{line(exchange)}: {problem.seen}"])
+    return Passed(", ".join(sorted({_told(echo) for _, echo in asked})))
 
-    It would have to hold the CDN's CA for each domain enrolled so, and ask in the handshakes of
-    that domain only: a browser that is asked too may show its user a choice of certificates.
-    """
-    return Skipped("our edge asks no peer for a certificate")
+
+def _shown(view: View, echo: Echo) -> Problem | None:
+    """Return what is wrong with what one peer showed."""
+    shown, authority = echo.client_certificate, view.seen.client_authority
+    expected = f"a certificate of {authority}"
+    if shown is None:
+        return Problem("none", "no certificate", expected, {"cdn": view.cdn_first})
+    until = f"{shown.not_after:%Y-%m-%d %H:%M} UTC" if shown.not_after else "a day not known"
+    values = {
+        "subject": shown.subject,
+        "issuer": shown.issuer,
+        "until": until,
+        "why": shown.why,
+        "authority": authority,
+    }
+    shape = shown.problem
+    if not shape and shown.not_after and shown.not_after - view.seen.at < _RENEWED_BEFORE:
+        shape = "soon"
+    if not shape:
+        return None
+    shape = shape if shape in {"expired", "foreign", "soon"} else "refused"
+    return Problem(shape, _told(echo), expected, values)
+
+
+def _told(echo: Echo) -> str:
+    shown = echo.client_certificate
+    if shown is None:
+        return "no certificate"
+    until = f", until {shown.not_after:%Y-%m-%d}" if shown.not_after else ""
+    return f"{shown.subject}, issued by {shown.issuer}{until}, SHA-256 {shown.fingerprint[:16]}…"

@@ -53,6 +53,10 @@ _CLOUDFLARE: Final[dict[str, str]] = {
     "proxy in between.",
     "ORG-05": "The DNS record's content must be your target, not a name that is Proxied itself; "
     "remove Workers that fetch the branded name.",
+    "ORG-06": "Turn Authenticated Origin Pulls on, under SSL/TLS, Origin Server; it takes SSL Full "
+    "or Full (strict). The certificate shown is the one for this hostname, else the zone's, else "
+    "Cloudflare's own: give the CA of that one by `linkseal domain client-ca NAME --ca FILE`. One "
+    "that you uploaded is yours to renew.",
     "ACM-01": "Ask for route cdn, `linkseal domain request-ssl NAME --route cdn`: Cloudflare "
     "holds the certificate. To have us get it after all, set the record to DNS only (grey cloud), "
     "or delegate `_acme-challenge` to us by CNAME.",
@@ -85,6 +89,8 @@ _FASTLY: Final[dict[str, str]] = {
     "ORG-03": "Host settings: Verify certificate on (ssl_check_cert), certificate hostname and SNI "
     "hostname your target.",
     "ORG-05": "The host's address must be your target, never the branded name; turn shielding off.",
+    "ORG-06": "Host settings: TLS client certificate and TLS client key (ssl_client_cert, "
+    "ssl_client_key), of the CA given by `linkseal domain client-ca NAME --ca FILE`.",
     "ACM-01": ACME,
 }
 
@@ -119,6 +125,9 @@ _CLOUDFRONT: Final[dict[str, str]] = {
     "ORG-03": "CloudFront always verifies: if it did not, the answer is of something else. Look "
     "for a second proxy behind it.",
     "ORG-05": "The origin's domain must be your target, never the branded name.",
+    "ORG-06": "Give the origin a client certificate (OriginMtlsConfig, ClientCertificateArn): "
+    "imported into ACM in us-east-1, for clientAuth, of the CA given by `linkseal domain client-ca "
+    "NAME --ca FILE`. ACM does not renew it: import the next one in time.",
     "ACM-01": ACME,
 }
 
@@ -143,6 +152,8 @@ _KEYCDN: Final[dict[str, str]] = {
     "ORG-03": "KeyCDN does not document whether it verifies, and has no setting for it: ask their "
     "support.",
     "ORG-04": "Turn Origin Shield on: only shield servers have published addresses.",
+    "ORG-06": "KeyCDN documents no client certificate: have us ask for none, by `linkseal domain "
+    "client-ca NAME --remove`.",
     "ACM-01": ACME,
 }
 
@@ -169,6 +180,8 @@ _BUNNY: Final[dict[str, str]] = {
     "ORG-01": "Set the Origin URL to https:// and your target.",
     "ORG-02": "Turn Forward Host Header on: SNI is then the branded name.",
     "ORG-03": "Turn Verify Origin SSL Certificate on.",
+    "ORG-06": "Bunny documents no client certificate: have us ask for none, by `linkseal domain "
+    "client-ca NAME --remove`.",
     "ACM-01": ACME,
 }
 

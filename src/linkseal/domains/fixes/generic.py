@@ -70,7 +70,9 @@ FIXES: Final[dict[str, str]] = {
     "with the one that it is now: `linkseal domain enrol NAME CDN`.",
     "ORG-05": "The request passes the same CDN twice: make your target its origin, never the "
     "branded name itself.",
-    "ORG-06": "Nothing to do: our edge asks nobody in front for a certificate.",
+    "ORG-06": "Have what stands in front show us a client certificate of the CA that is set up "
+    "here; where that CA is another now: `linkseal domain client-ca NAME --ca FILE`. Clicks work "
+    "meanwhile.",
     "ACM-01": "Let `/.well-known/acme-challenge/` on port 80 reach us, or delegate "
     "`_acme-challenge` to us by CNAME; behind a CDN, ask for route cdn: "
     "`linkseal domain request-ssl NAME --route cdn`.",

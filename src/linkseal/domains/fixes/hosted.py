@@ -31,6 +31,8 @@ _AKAMAI: Final[dict[str, str]] = {
     "and `{{Forward Host Header}}`, trust the Akamai-managed set.",
     "ORG-04": "`linkseal domain enrol NAME akamai --network ADDRESS`, with each network of your "
     "Site Shield map or Origin IP ACL.",
+    "ORG-06": "Have the property show a client certificate to the origin, from its mTLS keystore, "
+    "of the CA given by `linkseal domain client-ca NAME --ca FILE`.",
     "ACM-01": ACME,
 }
 
@@ -61,6 +63,8 @@ _AZURE: Final[dict[str, str]] = {
     "ORG-01": "Route: forwarding protocol HTTPS only.",
     "ORG-02": "The origin's host name must be your target, not an address: SNI is made of it.",
     "ORG-03": "Certificate subject name validation on; the origin's host name is your target.",
+    "ORG-06": "Azure Front Door shows origins no client certificate: have us ask for none, by "
+    "`linkseal domain client-ca NAME --remove`.",
     "ACM-01": ACME,
 }
 

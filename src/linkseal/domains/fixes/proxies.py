@@ -11,9 +11,10 @@ _SAME: Final[dict[str, str]] = {
     "ACM-01": "Forward `/.well-known/acme-challenge/` on port 80 to us, or delegate "
     "`_acme-challenge` to us by CNAME.",
 }
-_ENROL: Final = {
+_TOLD_US: Final = {
     "HTTP-08": " Where the field arrives as it should, the domain is not enrolled: `linkseal "
     "domain enrol NAME proxy --network ADDRESS`, with each address your proxy connects from.",
+    "ORG-06": " The CA that signed it is given by `linkseal domain client-ca NAME --ca FILE`.",
 }
 
 _NGINX: Final[dict[str, str]] = {
@@ -38,6 +39,8 @@ _NGINX: Final[dict[str, str]] = {
     "sends none.",
     "ORG-03": "`proxy_ssl_verify on;`, `proxy_ssl_trusted_certificate` with your system's roots, "
     "`proxy_ssl_server_name on;` and `proxy_ssl_name` your target.",
+    "ORG-06": "`proxy_ssl_certificate` and `proxy_ssl_certificate_key`, next to `proxy_pass`; "
+    "reload nginx when the certificate is renewed.",
 }
 
 _CADDY: Final[dict[str, str]] = {
@@ -62,6 +65,8 @@ _CADDY: Final[dict[str, str]] = {
     "ORG-02": "`tls_server_name` with your target, in `transport http`.",
     "ORG-03": "In `transport http` no `tls_insecure_skip_verify`, and `tls_server_name` with your "
     "target.",
+    "ORG-06": "`tls_client_auth` with certificate and key, in `transport http`; Caddy shows one "
+    "only if the CA we ask for issued it.",
 }
 
 _HAPROXY: Final[dict[str, str]] = {
@@ -86,6 +91,8 @@ _HAPROXY: Final[dict[str, str]] = {
     "ORG-02": "`sni str(<target>)` on the `server` line.",
     "ORG-03": "`verify required`, `ca-file` with your system's roots, and `verifyhost` with your "
     "target, on the `server` line.",
+    "ORG-06": "`crt` with certificate and key in one PEM file, on the `server` line; reload "
+    "HAProxy when it is renewed.",
 }
 
 _EACH: Final = {"nginx": _NGINX, "caddy": _CADDY, "haproxy": _HAPROXY}
@@ -93,7 +100,7 @@ _NAMES: Final = {"nginx": "nginx", "caddy": "Caddy", "haproxy": "HAProxy"}
 
 
 def _with_the_rest(said: dict[str, str]) -> dict[str, str]:
-    return {**_SAME, **{check: text + _ENROL.get(check, "") for check, text in said.items()}}
+    return {**_SAME, **{check: text + _TOLD_US.get(check, "") for check, text in said.items()}}
 
 
 FIXES: Final[dict[str, dict[str, str]]] = {
