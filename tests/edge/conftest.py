@@ -33,18 +33,21 @@ def make_edge(tmp_path: Path, authority: trustme.CA) -> Iterator[Callable[..., E
     edges: list[Edge] = []
 
     def make(
-        journal: JournalConfig | None = None, shared: Shared | None = None, **limits: Any
+        journal: JournalConfig | None = None,
+        shared: Shared | None = None,
+        known: dict[str, Any] | None = None,
+        **limits: Any,
     ) -> Edge:
         http, https = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         addresses = http.getsockname(), https.getsockname()
         files = files_in(tmp_path)
-        known = snapshot(files, authority)
-        save_snapshot(tmp_path / "edge.snapshot", known, VAULT)
+        served = snapshot(files, authority, **(known or {}))
+        save_snapshot(tmp_path / "edge.snapshot", served, VAULT)
         setup = WorkerSetup(
             slot=0,
             http=http,
             https=https,
-            tls=ListeningTLS(known, files, 100),
+            tls=ListeningTLS(served, files, 100),
             edge=EdgeConfig(**limits),
             journal=journal or JournalConfig(),
             journal_dir=tmp_path / "journal",

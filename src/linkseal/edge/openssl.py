@@ -1,4 +1,4 @@
-"""What OpenSSL can do and Python's ssl does not offer: ticket keys, sessions, groups.
+"""What OpenSSL can do and Python's ssl does not offer: ticket keys, sessions, groups, asking.
 
 A context makes its ticket keys at random, so a client that comes back to another worker
 would make a full handshake; here they are made from a secret that all workers have. The
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import ssl
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -24,10 +25,19 @@ TICKET_KEY_BYTES: Final = 80
 _SET_SESSION_CACHE = 44
 _SET_TICKET_KEYS = 59
 _SET_GROUPS = 92
+_VERIFY_PEER = 1
 # Mozilla's "intermediate"; the first is only in OpenSSL 3.5 and later.
 _GROUPS = (b"X25519MLKEM768:X25519:prime256v1:secp384r1", b"X25519:prime256v1:secp384r1")
 _HEAD_BYTES = object.__basicsize__
 """Of a Python object; in an ``SSLContext`` the pointer to OpenSSL's follows it."""
+_Verify = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class AskingContext(ssl.SSLContext):
+    """A context whose handshakes ask the client for a certificate, see :func:`ask_clients`."""
+
+    verify_mode = ssl.CERT_NONE
+    """What Python is told: it would read, in each handshake, what it thinks it verifies."""
 
 
 def share_tickets(context: ssl.SSLContext, secret: bytes, scope: str) -> bool:
@@ -67,6 +77,44 @@ def restrict_groups(context: ssl.SSLContext) -> None:
             return
 
 
+def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
+    """Have a context ask clients for a certificate, and take any, or none: OpenSSL judges none.
+
+    That who shows one has its key too is still seen to, by TLS itself. A session would bring
+    back what was shown without its chain, and be of what may have been replaced since: let
+    there be none (:func:`forbid_resumption`).
+
+    Args:
+        context: A server's.
+        authorities: DER; the client is told their names (RFC 8446 §4.2.4), so that a browser
+            that comes here shows its user no choice of certificates of others.
+
+    Returns:
+        Whether it asks.
+    """
+    library, address = _library(), _address(context)
+    crypto = None if OPENSSL_DYN_LIBS is None else ctypes.CDLL(OPENSSL_DYN_LIBS.libcrypto)
+    if library is None or crypto is None:
+        return False
+    pointer = ctypes.c_void_p
+    crypto.d2i_X509.argtypes = (pointer, pointer, ctypes.c_long)
+    crypto.d2i_X509.restype = pointer
+    crypto.X509_free.argtypes = (pointer,)
+    for der in authorities:
+        data = ctypes.create_string_buffer(der, len(der))
+        certificate = crypto.d2i_X509(None, ctypes.byref(pointer(ctypes.addressof(data))), len(der))
+        if certificate:
+            library.SSL_CTX_add_client_CA(address, certificate)
+            crypto.X509_free(certificate)
+    library.SSL_CTX_set_cert_verify_callback(address, _TAKE_ANY, None)
+    library.SSL_CTX_set_verify(address, _VERIFY_PEER, None)
+    return True
+
+
+# Held for as long as there are contexts.
+_TAKE_ANY = _Verify(lambda _chain, _argument: 1)
+
+
 def _address(context: ssl.SSLContext) -> int | None:
     return ctypes.c_void_p.from_address(id(context) + _HEAD_BYTES).value
 
@@ -83,6 +131,11 @@ def _library() -> ctypes.CDLL | None:
     library.SSL_CTX_get_ssl_method.argtypes = (pointer,)
     library.SSL_CTX_get_ssl_method.restype = pointer
     library.TLS_server_method.restype = pointer
+    library.SSL_CTX_add_client_CA.argtypes = (pointer, pointer)
+    library.SSL_CTX_set_verify.argtypes = (pointer, ctypes.c_int, pointer)
+    library.SSL_CTX_set_verify.restype = None
+    library.SSL_CTX_set_cert_verify_callback.argtypes = (pointer, _Verify, pointer)
+    library.SSL_CTX_set_cert_verify_callback.restype = None
     probe = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     found = library.SSL_CTX_get_ssl_method(_address(probe)) == library.TLS_server_method()
     return library if found else None

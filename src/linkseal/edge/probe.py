@@ -12,9 +12,12 @@ import hashlib
 import secrets
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from linkseal.domains.client_ca import judge_client
 from linkseal.domains.echo import (
     ECHO_FIELD,
     PROBE_PATH,
@@ -23,11 +26,12 @@ from linkseal.domains.echo import (
     field_text,
     sign_echo,
 )
-from linkseal.domains.observation import Echo
+from linkseal.domains.observation import ClientCertificate, Echo
 from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientRule, client_address
 from linkseal.edge.head import Fields
+from linkseal.edge.openssl import AskingContext
 from linkseal.edge.shared import Shared
 from linkseal.errors import TokenError
 from linkseal.seal.nonce import Nonce, open_nonce
@@ -129,11 +133,13 @@ class Probes:
         slot: The worker's number.
         key: The probe key; without one no probe is answered.
         shared: Remembers, for all workers, which nonces were used.
+        client_cas: Of which CAs clients should show a certificate, DER, by the name they ask for.
     """
 
     slot: int
     key: bytes
     shared: Shared = field(default_factory=Shared)
+    client_cas: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     _serial: int = 0
     _node: str = field(init=False)
 
@@ -216,7 +222,19 @@ class Probes:
             sent_body=sent,
             canary=asked.came_by.canary,
             canary_refused=self.shared.refused,
+            client_asked=tls is not None and isinstance(tls.context, AskingContext),
+            client_certificate=self._shown(tls, asked.came_by.sni),
         )
+
+    def _shown(self, tls: Any, sni: str) -> ClientCertificate | None:
+        """Return what the client showed, if it was asked, and whether it is of the right CA."""
+        if tls is None or not isinstance(tls.context, AskingContext):
+            return None
+        leaf = tls.getpeercert(binary_form=True)
+        if leaf is None:
+            return None
+        authorities = self.client_cas.get(sni.lower().rstrip("."), ())
+        return judge_client(leaf, tls.get_unverified_chain()[1:], authorities, datetime.now(UTC))
 
 
 _JSON: Final = "application/json"

@@ -17,7 +17,7 @@ from linkseal.errors import VaultError
 from linkseal.seal import Keyring
 from linkseal.vault import Vault, write_private
 
-FORMAT = 4
+FORMAT = 5
 _PURPOSE = "edge-snapshot"
 
 
@@ -56,6 +56,9 @@ class _File(msgspec.Struct):
     clients: dict[str, int]
     app_files: dict[str, dict[AppFileKind, str]]
     canary: dict[str, int] = {}
+    # As the rules: each set of CAs once, and its number by host.
+    client_cas: list[tuple[bytes, ...]] = []
+    asked: dict[str, int] = {}
 
 
 class Snapshot:
@@ -75,6 +78,8 @@ class Snapshot:
         app_files: What phones ask for to see which app opens links: by host and kind the ids
             of files (:class:`linkseal.edge.app_files.AppFiles`).
         canary: Names that are shown a wrong certificate on purpose, until when (Unix seconds).
+        client_cas: Names in whose handshakes the client is asked for a certificate, each with the
+            CAs, DER, that it should be of.
     """
 
     __slots__ = (
@@ -83,6 +88,7 @@ class Snapshot:
         "canary",
         "certificates",
         "challenges",
+        "client_cas",
         "clients",
         "hosts",
         "keyring",
@@ -105,6 +111,7 @@ class Snapshot:
         clients: Mapping[str, ClientRule] | None = None,
         app_files: Mapping[str, Mapping[AppFileKind, str]] | None = None,
         canary: Mapping[str, int] | None = None,
+        client_cas: Mapping[str, tuple[bytes, ...]] | None = None,
     ) -> None:
         self.keyring = keyring
         self.base_domain = base_domain
@@ -117,6 +124,7 @@ class Snapshot:
         self.clients = dict(clients or {})
         self.app_files = {host: dict(files) for host, files in (app_files or {}).items()}
         self.canary = dict(canary or {})
+        self.client_cas = dict(client_cas or {})
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
@@ -130,6 +138,8 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
     for host, each in snapshot.clients.items():
         rule = _Rule(each.networks, each.header, each.kind)
         clients[host] = rules.setdefault(rule, len(rules))
+    cas: dict[tuple[bytes, ...], int] = {}
+    asked = {host: cas.setdefault(each, len(cas)) for host, each in snapshot.client_cas.items()}
     file = _File(
         format=FORMAT,
         keys=dict(snapshot.keyring.keys),
@@ -145,6 +155,8 @@ def save_snapshot(path: Path, snapshot: Snapshot, vault: Vault) -> None:
         clients=clients,
         app_files=snapshot.app_files,
         canary=dict(snapshot.canary),
+        client_cas=list(cas),
+        asked=asked,
     )
     write_private(path, vault.seal(msgspec.msgpack.encode(file), _PURPOSE))
 
@@ -180,6 +192,7 @@ def load_snapshot(path: Path, vault: Vault) -> Snapshot:
         clients={host: rules[number] for host, number in file.clients.items()},
         app_files=file.app_files,
         canary=file.canary,
+        client_cas={host: file.client_cas[number] for host, number in file.asked.items()},
     )
 
 

@@ -100,6 +100,7 @@ class EdgeState:
         self.keyring = snapshot.keyring
         self.challenges = snapshot.challenges
         self.probes.key = snapshot.probe_key
+        self.probes.client_cas = snapshot.client_cas
         self._spellings: dict[bytes, Served | None] = {}
 
     def tick(self) -> None:

@@ -9,6 +9,9 @@ A session can be resumed at every worker, and only for the customer it was made 
 context serves the names of one customer, and its ticket keys are made from the snapshot's
 secret and that customer. The listening context gives no tickets.
 
+Names whose CDN shows a certificate of its own have a context each, which asks for it and never
+refuses one; it gives no tickets, so that what was shown is what is shown today.
+
 Settings: Mozilla's "intermediate" recommendation: TLS 1.2 and 1.3, forward secrecy only.
 """
 
@@ -26,12 +29,20 @@ import structlog
 from linkseal.edge.canary import Canary
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.hello import UnreadableHelloError, server_name
-from linkseal.edge.openssl import forbid_resumption, restrict_groups, share_tickets
+from linkseal.edge.openssl import (
+    AskingContext,
+    ask_clients,
+    forbid_resumption,
+    restrict_groups,
+    share_tickets,
+)
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
 from linkseal.errors import VaultError
 
-_Scope = tuple[tuple[str, ...], int | None]
-"""What a context is for: certificates, and whose names they are shown for."""
+_Asked = tuple[str, tuple[bytes, ...]]
+"""A name in whose handshakes the client is asked for a certificate, and of which CAs."""
+_Scope = tuple[tuple[str, ...], int | None, _Asked | None]
+"""What a context is for: certificates, whose names they are shown for, and what is asked there."""
 
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -92,18 +103,22 @@ class ListeningTLS:
         shared = by_name.get(snapshot.shared_host) or by_name.get(_wildcard(snapshot.shared_host))
         if shared is not None:
             # Loaded now, so that a bad one is refused here and not at a recipient's handshake.
-            self._context(shared, None, snapshot.ticket_secret)
+            self._context((shared.files, None, None), snapshot.ticket_secret)
         self._by_name = by_name
         self._left_out.clear()
         rotated = snapshot.ticket_secret != self._snapshot.ticket_secret
         self._snapshot = snapshot
         self.canary.use(snapshot.canary)
         living = {certificate.files for certificate in snapshot.certificates}
-        for scope in [scope for scope in self._contexts if scope[0] not in living]:
-            del self._contexts[scope]
+        asked = snapshot.client_cas
+        for scope in list(self._contexts):
+            files, _, of = scope
+            if files not in living or (of is not None and asked.get(of[0]) != of[1]):
+                del self._contexts[scope]
         if rotated:
             for scope, context in self._contexts.items():
-                share_tickets(context, snapshot.ticket_secret, _text(scope))
+                if scope[2] is None:
+                    share_tickets(context, snapshot.ticket_secret, _text(scope))
 
     def choose(self, hello: bytes) -> tuple[ssl.SSLContext | None, str]:
         """Return the context to answer a hello with, ``None`` to refuse the name, and the name.
@@ -154,7 +169,8 @@ class ListeningTLS:
     ) -> int | None:
         """Answer OpenSSL in the handshake: no file, no network, no database."""
         try:
-            context = self._context_for(name)
+            # What this connection asks of its client is settled already, and that is nothing.
+            context = self._context_for(name, ask=False)
         except OSError as error:
             _log_refused(name, error)
             return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
@@ -164,12 +180,16 @@ class ListeningTLS:
         connection.context = context
         return None
 
-    def _context_for(self, name: str | None) -> ssl.SSLContext | None:
+    def _context_for(self, name: str | None, *, ask: bool = True) -> ssl.SSLContext | None:
         snapshot = self._snapshot
-        customer = snapshot.hosts.get(name.lower().rstrip(".")) if name else None
+        host = name.lower().rstrip(".") if name else ""
+        customer = snapshot.hosts.get(host)
+        authorities = snapshot.client_cas.get(host) if ask else None
+        asked = (host, authorities) if authorities else None
         while (certificate := self.certificate_for(name)) is not None:
             try:
-                return self._context(certificate, customer, snapshot.ticket_secret)
+                scope = (certificate.files, customer, asked)
+                return self._context(scope, snapshot.ticket_secret)
             except (VaultError, ssl.SSLError) as error:
                 # It is the certificate's own fault: the next best is shown meanwhile.
                 log.error("certificate left out", names=certificate.names, error=str(error))
@@ -178,20 +198,19 @@ class ListeningTLS:
         self.unknown_names += 1
         return None
 
-    def _context(
-        self, certificate: SnapshotCertificate, customer: int | None, secret: bytes
-    ) -> ssl.SSLContext:
-        scope = (certificate.files, customer)
+    def _context(self, scope: _Scope, secret: bytes) -> ssl.SSLContext:
         kept = self._contexts.get(scope)
         if kept is not None:
             self._contexts.move_to_end(scope)
             return kept
-        context = _new_context()
-        for each in certificate.files:
+        files, _, asked = scope
+        context = _new_context() if asked is None else _asking_context(asked)
+        for each in files:
             _with_file(self._files.load(each), context.load_cert_chain)
-        share_tickets(context, secret, _text(scope))
+        if asked is None:
+            share_tickets(context, secret, _text(scope))
         self._contexts[scope] = context
-        self._left_out.pop(certificate.files, None)
+        self._left_out.pop(files, None)
         if len(self._contexts) > self._max_contexts:
             self._contexts.popitem(last=False)
         return context
@@ -236,8 +255,19 @@ def _wildcard(host: str) -> str:
     return f"*.{host.partition('.')[2]}"
 
 
+def _asking_context(asked: _Asked) -> ssl.SSLContext:
+    asking = AskingContext(ssl.PROTOCOL_TLS_SERVER)
+    # Where OpenSSL cannot be reached, nobody is asked.
+    context = _set_up(asking) if ask_clients(asking, asked[1]) else _new_context()
+    forbid_resumption(context)
+    return context
+
+
 def _new_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    return _set_up(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+
+def _set_up(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
