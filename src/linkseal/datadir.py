@@ -36,6 +36,7 @@ from linkseal.seal import Keyring
 from linkseal.seal.nonce import PROBE_KEY_BYTES
 from linkseal.vault import (
     Vault,
+    give_to_owner,
     load_keyring,
     new_keyring,
     new_master_key,
@@ -51,6 +52,7 @@ SUPERVISOR_WAIT: Final = 2.0
 """Seconds to wait for a supervisor that lives: it may be about to leave."""
 
 _AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 log = structlog.get_logger("service")
 
@@ -109,7 +111,14 @@ def make_directory(config: Config) -> list[Path]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in (directory, *directory.iterdir()):
             _require_access(path, os.R_OK | (os.W_OK | os.X_OK if path == directory else 0))
-        config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
+        if not config.metrics_dir.is_dir():
+            config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
+            _given(os.open(config.metrics_dir, os.O_RDONLY | os.O_NOFOLLOW), directory)
+        if os.geteuid() == 0 and directory.stat().st_uid != 0 and not config.store.url:
+            # An empty file is an empty database, and SQLite gives its others to whose it is.
+            with contextlib.suppress(FileExistsError):
+                database = os.open(directory / "linkseal.db", os.O_WRONLY | _NEW, 0o644)
+                _given(database, directory)
     # The running parts map its files into memory: what cannot be written stops them at once.
     _require_access(config.metrics_dir, os.R_OK | os.W_OK | os.X_OK)
     return made
@@ -236,7 +245,17 @@ def _lock(take: Callable[[], None], file: Path, wait: float) -> None:
 
 def _open_lock(file: Path) -> int:
     with _writing(file):
+        with contextlib.suppress(FileExistsError):
+            _given(os.open(file, os.O_RDWR | _NEW, 0o600), file.parent)
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _given(handle: int, directory: Path) -> None:
+    """Give what was just made to the directory's owner, and close it."""
+    try:
+        give_to_owner(handle, directory)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

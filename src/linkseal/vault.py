@@ -87,8 +87,13 @@ def parse_master_keys(text: str, source: str) -> list[bytes]:
         ) from error
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, for_owner: bool = True) -> None:
     """Write a file atomically and durably, readable by its owner only.
+
+    Args:
+        path: Where.
+        data: What.
+        for_owner: See :func:`give_to_owner`; else it stays this user's.
 
     Raises:
         VaultError: It could not be written; the old file is as it was.
@@ -99,6 +104,8 @@ def write_private(path: Path, data: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
+                if for_owner:
+                    give_to_owner(file.fileno(), path.parent)
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
         except BaseException:
@@ -117,6 +124,26 @@ def write_private(path: Path, data: bytes) -> None:
             hint="free disk space or mend the permissions",
             retryable=True,
         ) from error
+
+
+def give_to_owner(handle: int, directory: Path) -> None:
+    """Give what root just made in a directory to whom the directory belongs.
+
+    Without it the service, whose directory it is, could not read what root did for it. Only for
+    what was made: what that user had put there could be a link to what is not his.
+
+    Args:
+        handle: It, open.
+        directory: Where it was made.
+
+    Raises:
+        OSError: The system refuses.
+    """
+    if os.geteuid() != 0:
+        return
+    wanted, found = directory.stat(), os.fstat(handle)
+    if (found.st_uid, found.st_gid) != (wanted.st_uid, wanted.st_gid):
+        os.fchown(handle, wanted.st_uid, wanted.st_gid)
 
 
 class _KeyringFile(msgspec.Struct):

@@ -16,7 +16,7 @@ import pytest
 from linkseal import datadir
 from linkseal.config import Config
 from linkseal.testing.service import linkseal
-from linkseal.vault import new_master_key
+from linkseal.vault import new_master_key, write_private
 
 NOBODY = 65534
 LINK = "https://go.ct.localhost/c/AQABAAAA"
@@ -80,6 +80,57 @@ def test_files_that_root_left_in_the_directory_are_told_of(place: Path) -> None:
     for path in config.data_dir.iterdir():
         os.chown(path, NOBODY, NOBODY)
     assert run(config.data_dir, "customer", "list", user=NOBODY).returncode == 0
+
+
+@as_root
+def test_what_root_makes_in_the_directory_is_its_owners(place: Path) -> None:
+    """Else the service, which is not root's, can read its own keys no more."""
+    data = place / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, NOBODY, NOBODY)
+    for words in (
+        ("mail", "seal"),
+        ("customer", "add", "acme"),
+        ("token", "rotate"),
+        ("vault", "rotate"),
+    ):
+        done = run(data, *words)
+        assert done.returncode == 0, done
+        owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in data.iterdir()}
+        assert set(owners.values()) == {(NOBODY, NOBODY)}, (words, owners)
+    assert {"master.key", "keyring.json", "linkseal.db", "sealing.lock"} <= owners.keys()
+    for words in (("customer", "list"), ("token", "rotate"), ("vault", "rotate")):
+        done = run(data, *words, user=NOBODY)
+        assert done.returncode == 0, done
+
+
+@as_root
+def test_what_the_owner_put_there_is_not_given_to_him(place: Path) -> None:
+    """A link of his, to what is root's."""
+    data, roots = place / "data", place / "roots"
+    (roots / "metrics").mkdir(parents=True)
+    config = Config(data_dir=data)
+    datadir.prepare(config)
+    config.metrics_dir.rmdir()
+    for name in ("metrics", "sealing.lock", "service.lock", "linkseal.db"):
+        if name != "metrics":
+            (roots / name).touch()
+        (data / name).symlink_to(roots / name)
+    for path in (data, *data.iterdir()):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    for words in (("customer", "list"), ("token", "rotate"), ("vault", "rotate")):
+        done = run(data, *words)
+        assert done.returncode == 0, done
+    assert {path.stat().st_uid for path in roots.iterdir()} == {0}
+
+
+@as_root
+def test_what_an_operator_exports_as_root_stays_roots(place: Path) -> None:
+    os.chown(place, NOBODY, NOBODY)
+    write_private(place / "links.key", b"private", for_owner=False)
+    assert (place / "links.key").stat().st_uid == 0
+    write_private(place / "links.key", b"private")
+    assert (place / "links.key").stat().st_uid == NOBODY
 
 
 @as_root

@@ -336,8 +336,8 @@ def export(
     for each in found.in_use:
         stem = f"{found.name.name.replace('*', '_')}.{each.key_type}"
         chain, key = directory / f"{stem}.pem", directory / f"{stem}.key"
-        write_private(chain, each.chain.encode("ascii"))
-        write_private(key, open_key(vault, each))
+        write_private(chain, each.chain.encode("ascii"), for_owner=False)
+        write_private(key, open_key(vault, each), for_owner=False)
         files.append({"key_type": each.key_type, "chain": str(chain), "key": str(key)})
     if json:
         print_json(files)
