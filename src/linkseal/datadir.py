@@ -68,8 +68,15 @@ def prepare(config: Config) -> list[Path]:
             keyring is missing, cannot be read, or does not fit the other.
     """
     made = make_directory(config)
-    vault_was_used = any(map(_is_there, (probe_key_file(config), config.snapshot_file)))
-    keyring_is_there = _is_taken(config.keyring_file)
+    vault_was_used = any(
+        _is_there(each)
+        for each in (
+            probe_key_file(config),
+            config.snapshot_file,
+            config.data_dir / "tls" / "ca.key.sealed",
+        )
+    )
+    keyring_is_there = has_keyring(config)
     if (
         not config.master_key
         and not _is_taken(config.master_key_file)
@@ -88,7 +95,8 @@ def prepare(config: Config) -> list[Path]:
                 f"the keyring {config.keyring_file} is gone, and links were sealed with it",
                 code="keyring-missing",
                 hint="restore the file from the backup: no sent link opens without it; "
-                "to begin anew and give those links up, set another data_dir",
+                "if it is lost for good, `linkseal token rotate --give-up-links` makes a new one, "
+                "and those links lead nowhere for ever",
             )
         save_keyring(config.keyring_file, new_keyring(), vault)
         made.append(config.keyring_file)
@@ -336,6 +344,15 @@ def open_probe_key(config: Config, vault: Vault) -> bytes:
             hint="run this as the user that runs linkseal, or mend the file's permissions",
         ) from error
     return vault.open(blob, PROBE_KEY)
+
+
+def has_keyring(config: Config) -> bool:
+    """Whether there is a keyring, in whatever state.
+
+    Raises:
+        VaultError: ``vault-unwritable``: that cannot be told.
+    """
+    return _is_taken(config.keyring_file)
 
 
 def open_keyring(config: Config) -> Keyring:

@@ -33,6 +33,7 @@ from linkseal.cli.upload import open_files
 from linkseal.config import Config
 from linkseal.domains.name import certificate_name
 from linkseal.errors import CertificateError, VaultError
+from linkseal.first_keys import prepare
 from linkseal.store import (
     CertificateRoute,
     Challenge,
@@ -214,7 +215,7 @@ def import_certificate(
     upload = open_files(
         file, key, password_file=password_file, name=name, cdn=cdn, now=now, roots=root or ()
     )
-    datadir.prepare(settings)
+    prepare(settings)
     with datadir.sealing(settings), store(context) as opened:
         new = to_store(
             datadir.open_vault(settings),

@@ -23,6 +23,7 @@ from linkseal.domains.checks import judge
 from linkseal.domains.claim import domain_name
 from linkseal.domains.lifecycle import Action
 from linkseal.domains.observation import Observation, save_observation
+from linkseal.first_keys import prepare
 from linkseal.prober import (
     ProbeRequest,
     Progress,
@@ -74,7 +75,7 @@ def check(
     """
     settings = config(context)
     name = domain_name(host)
-    datadir.prepare(settings)
+    prepare(settings)
     with store(context) as opened:
         domain = opened.domains.get(name)
         if canary:

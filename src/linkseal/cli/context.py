@@ -13,6 +13,7 @@ from linkseal import datadir
 from linkseal.cli.output import note
 from linkseal.config import SEARCH, Config, Loaded, load
 from linkseal.errors import LinksealError, VaultError
+from linkseal.first_keys import prepare
 from linkseal.seal import Keyring
 from linkseal.store import Store
 
@@ -47,12 +48,13 @@ def keyring(context: typer.Context, *, make: bool = False) -> Keyring:
         make: Give a new data directory its first one, for what seals.
 
     Raises:
-        VaultError: See :func:`linkseal.datadir.open_keyring`, and ``prepare`` there.
+        VaultError: See :func:`linkseal.datadir.open_keyring` and
+            :func:`linkseal.first_keys.prepare`.
     """
     where = loaded(context)
     with _told(where, json=bool(context.params.get("json"))):
         if make:
-            datadir.prepare(where.config)
+            prepare(where.config)
         return datadir.open_keyring(where.config)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 import typer
 
-from linkseal import datadir
 from linkseal.cli.context import config
 from linkseal.cli.output import out
+from linkseal.first_keys import prepare
 from linkseal.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def up(context: typer.Context) -> None:
     """
     found = config(context)
     configure_logging(found.log)
-    for path in datadir.prepare(found):
+    for path in prepare(found):
         structlog.get_logger("service").info("made", path=str(path))
     # prometheus-client decides when it is imported whether processes share their metrics.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(found.metrics_dir)

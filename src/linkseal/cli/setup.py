@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from linkseal import datadir
 from linkseal.cli.output import out
 from linkseal.config import Address, Config, describe_keys, load
 from linkseal.config.keys import is_table_array
 from linkseal.errors import ConfigError
+from linkseal.first_keys import prepare
 
 FILE_NAME = "linkseal.toml"
 
@@ -51,7 +51,7 @@ def init(
     except ConfigError:
         file.unlink()
         raise
-    for path in (file, *datadir.prepare(found)):
+    for path in (file, *prepare(found)):
         out.print(f"made {path}", markup=False, soft_wrap=True)
     out.print(
         f"\nBack up {found.master_key_file} and {found.keyring_file} together, apart from the rest:"

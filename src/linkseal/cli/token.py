@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from linkseal import datadir
-from linkseal.cli.context import keyring, with_keys
+from linkseal.cli.context import config, keyring, with_keys
 from linkseal.cli.output import JSONOption, out, print_json, print_table
+from linkseal.first_keys import replace_lost_keyring
 from linkseal.seal import open_url
 from linkseal.vault import rotated_keyring, save_keyring
 
@@ -42,11 +43,28 @@ def open_token(
 
 
 @app.command()
-def rotate(context: typer.Context) -> None:
+def rotate(
+    context: typer.Context,
+    *,
+    give_up_links: Annotated[
+        bool,
+        typer.Option(
+            "--give-up-links",
+            help="Where the keyring is lost for good: make a new one. No link sent before opens "
+            "any more, unless the old one is restored.",
+        ),
+    ] = False,
+) -> None:
     """Add a key and seal with it from now on; links under the old keys keep opening.
 
     A running service takes the new key within seconds.
     """
+    if give_up_links:
+        found = config(context)
+        datadir.open_vault(found)  # Before a lock is made.
+        replace_lost_keyring(found)
+        out.print("a new keyring seals from now on; no link sent before opens", markup=False)
+        return
     found = with_keys(context)
     with datadir.sealing(found):
         rotated = rotated_keyring(datadir.open_keyring(found))

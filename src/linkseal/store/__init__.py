@@ -10,12 +10,14 @@ from linkseal.store.alerts import Alert, AlertKind, Alerts, AlertSeverity
 from linkseal.store.app_links import AppLinks, StoredAppFile
 from linkseal.store.cdn_ranges import CDNRanges, FetchedRanges
 from linkseal.store.certificates import Certificates
+from linkseal.store.client_authorities import ClientAuthorities
 from linkseal.store.customers import Customers
 from linkseal.store.database import Database
 from linkseal.store.domain_values import Domain, Transition
 from linkseal.store.domains import Domains
 from linkseal.store.events import Events
 from linkseal.store.messages import Messages
+from linkseal.store.traces import Traces
 from linkseal.store.values import (
     CertificateName,
     CertificateRoute,
@@ -48,10 +50,12 @@ class Store:
         certificates: What is held for which name.
         domains: Branded domains: whose they are, and where they are in their life.
         cdn_ranges: The networks CDNs publish, as fetched.
+        client_authorities: Who signs the client certificates of CDNs in front of domains.
         app_links: The files by which phones' apps open links of branded domains.
         watching: What the watch reads of all domains, and its last look at each.
         alerts: What an operator is to be told of.
         acme: Accounts, and the challenges that are open.
+        traces: Whether there must have been keys.
     """
 
     def __init__(self, database: Database) -> None:
@@ -62,10 +66,12 @@ class Store:
         self.certificates = Certificates(database)
         self.domains = Domains(database)
         self.cdn_ranges = CDNRanges(database)
+        self.client_authorities = ClientAuthorities(database)
         self.app_links = AppLinks(database)
         self.watching = Watching(database)
         self.alerts = Alerts(database)
         self.acme = ACME(database)
+        self.traces = Traces(database)
 
     @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> Self:
