@@ -179,6 +179,7 @@ class Service:
             hosts = store.domains.hosts()
             app_files = self._app_files.follow(store.app_links.served(), store.app_links.of)
             wrong = canary.read(config, store, now)
+            asked = store.client_authorities.asked()
             clients = client_rules(store.domains.all(reports=False), store.cdn_ranges.networks())
         usable = {name: files for name, kinds in held.items() if (files := self._put(kinds))}
         certificates = [SnapshotCertificate((name,), files) for name, files in usable.items()]
@@ -202,6 +203,7 @@ class Service:
             clients=clients,
             app_files=app_files,
             canary=wrong,
+            client_cas=asked,
         )
 
     def _save(self, snapshot: Snapshot) -> None:

@@ -87,6 +87,7 @@ def claim(
         "route": "",
         "cdn": "",
         "own_networks": [],
+        "client_authority": "",
         "claimed_at_ms": to_ms(now),
         **UNSEEN,
         **changes,

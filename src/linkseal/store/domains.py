@@ -176,10 +176,12 @@ class Domains:
                 changes["route"] = step.route.value
                 if step.route.value != row.route:
                     changes |= UNSEEN
+                    if row.client_authority:
+                        bump(connection)  # The edge asks for it on some routes only.
             case Action.RELEASE:
                 changes |= {"is_default": False, "dns_valid": False}
-                if row.cdn:
-                    bump(connection)  # The edge believes it no more about clients' addresses.
+                if row.cdn or row.client_authority:
+                    bump(connection)  # The edge believes and asks it no more.
             case Action.DEGRADE | Action.REJECT:
                 pass
             case Action.RECOVER:

@@ -207,6 +207,8 @@ domains = Table(
     Column("cdn", String(32), nullable=False),
     # Where the customer's own proxy connects from, or a CDN that publishes no addresses.
     Column("own_networks", JSON, nullable=False, server_default=text("'[]'")),
+    # Who signs the client certificate of what stands in front; empty: nobody is asked for one.
+    Column("client_authority", String(64), nullable=False, server_default=""),
     # Whether browsers turn its http links into https, as the last look that could see it says.
     Column("https_only", Boolean, nullable=False, server_default=false()),
     # How often in a row the watch found it broken, and since when.
@@ -289,6 +291,14 @@ app_links = Table(
     Column("file", String(16), primary_key=True),
     Column("content", Text, nullable=False),
     Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+# The CAs of client certificates, PEM, by the SHA-256 of that: many domains have the same.
+client_authorities = Table(
+    "client_authorities",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("pem", Text, nullable=False),
 )
 
 # The last good copy of the networks a CDN publishes; without a row, the shipped ones hold.

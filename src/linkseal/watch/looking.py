@@ -56,6 +56,9 @@ def make_request(
     )
     app_files: tuple[str, ...] = ()
     if Part.REST in parts:
+        authority = store.client_authorities.of(domain.host)
+        title = authority.title if authority else ""
+        known = msgspec.structs.replace(known, client_authority=title)
         known = _with_certificate(config, store, domain, known)
         app_files = store.app_links.served_on(domain)
     signer = KeySigner(domain.host, key)
