@@ -19,7 +19,7 @@ from linkseal.domains.well_known import CHALLENGE_PATH
 from linkseal.edge import probe as room
 from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientKind, ClientRule
-from linkseal.edge.shared import FullError, Shared
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import load_snapshot, save_snapshot
 from linkseal.seal.nonce import MAX_LIFE, make_nonce
 from support.edge import (
@@ -260,8 +260,9 @@ def test_so_many_nonces_are_remembered_and_those_that_expired_make_room() -> Non
     assert answer(probes, first)
     assert all(answer(probes, each) for each in more)
     late = nonce()
-    with pytest.raises(FullError):
-        answer(probes, late)
+    refused = answer(probes, late)
+    assert refused
+    assert refused.status == "503 Service Unavailable"
     assert not answer(probes, first)
     time.sleep(max(0.0, ends - time.time()) + 0.01)
     assert answer(probes, late)
@@ -272,6 +273,13 @@ def test_who_cannot_be_remembered_is_told_to_come_again(make_edge: MakeEdge) -> 
     edge = make_edge(shared=Shared(most=2))
     texts = [nonce() for _ in range(3)]
     assert [edge.get(path(each), HOST).status for each in texts] == [200, 200, 503]
+    for variant in ("echo", "302", "pixel"):
+        reply = edge.get(path(texts[2], variant), HOST)
+        echo = find_echo(reply.headers, reply.body, nonce=texts[2], key=PROBE_KEY)
+        assert reply.status == 503
+        assert "location" not in reply.headers
+        assert echo is not None
+        assert (echo.busy, echo.host) == (True, HOST)
     assert edge.get(path(texts[0]), HOST).status == 404
     assert edge.get(edge.token_path(), HOST).status == 302
 

@@ -14,6 +14,7 @@ from cryptography import x509
 from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.domains.checks import Result, judge
 from linkseal.domains.observation import Observation
+from linkseal.edge.shared import Shared
 from linkseal.edge.snapshot import save_snapshot
 from linkseal.edge.tls import ListeningTLS
 from linkseal.edge.worker import WorkerSetup, serve
@@ -23,7 +24,11 @@ from support.edge import CLIENTS, PROBE_KEY, VAULT, files_in, snapshot
 
 
 async def through_edge(
-    directory: Path, authority: trustme.CA, clients: object, route: str
+    directory: Path,
+    authority: trustme.CA,
+    clients: object,
+    route: str,
+    shared: Shared | None = None,
 ) -> Observation:
     files = files_in(directory)
     known = snapshot(files, authority, clients=clients)
@@ -43,6 +48,7 @@ async def through_edge(
             journal_dir=directory / "journal",
             snapshot_file=directory / "edge.snapshot",
             vault=VAULT,
+            shared=shared or Shared(),
         )
         config = settings(
             dns,
@@ -84,3 +90,17 @@ def test_an_edge_that_believes_anybody_is_found_out(tmp_path: Path) -> None:
     """Its rule takes the probe's own network for a CDN's."""
     found = run(tmp_path, trustme.CA(), CLIENTS)
     assert found == {"HTTP-08": "A forged client IP is believed (we see 192.0.2.66)."}
+
+
+@pytest.mark.parametrize("route", ["uploaded", "acme", ""])
+def test_an_edge_without_room_blames_no_domain(route: str, tmp_path: Path) -> None:
+    authority, full = trustme.CA(), Shared(most=1)
+    full.use(bytes(16), expires_at=(1 << 32) - 1, uses=1, now=0)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen = runner.run(through_edge(tmp_path, authority, {}, route, full))
+    report = judge(seen, roots=x509.load_pem_x509_certificates(authority.cert_pem.bytes()))
+    assert {each.status for each in seen.exchanges} == {503}
+    assert [each for each in report.verdicts if each.result in {Result.WARN, Result.FAIL}] == []
+    challenge = next(each for each in report.verdicts if each.check == "HTTP-02")
+    assert challenge.result is Result.SKIPPED
+    assert "try again" in challenge.message

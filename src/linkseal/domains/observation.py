@@ -103,6 +103,8 @@ class Echo(msgspec.Struct, frozen=True):
     Attributes:
         serial: Rises with each answer of a node: two equal ones are one answer, cached.
         node: Which edge worker answered.
+        busy: Whether it had no room to remember the nonce: the answer is a 503, and only says
+            that the request arrived.
         method: As it came.
         target: The raw request target.
         host: The Host field.
@@ -135,6 +137,7 @@ class Echo(msgspec.Struct, frozen=True):
     peer: str
     client: str
     sent_body: str = ""
+    busy: bool = False
     canary: bool = False
     canary_refused: int = 0
     client_asked: bool = False

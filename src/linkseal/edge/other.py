@@ -11,7 +11,6 @@ from linkseal.edge.app_files import answer_app_file
 from linkseal.edge.canary import is_on
 from linkseal.edge.head import Fields, absolute, host_name
 from linkseal.edge.probe import Asked, Line
-from linkseal.edge.shared import FullError
 
 if TYPE_CHECKING:
     from linkseal.edge.state import EdgeState
@@ -72,13 +71,10 @@ def answer_other(
         # Only a new connection is shown the wrong certificate, and then the right one again.
         end = CLOSE if is_on(canary, asked.host) is not came_by.canary else end
     answers, head = state.answers, method == "HEAD"
-    try:
-        reply = state.probes.reply(asked)
-    except FullError:
-        state.counts.probes_refused += 1
-        return Answer(answers.page(503, end, head=head), end)
+    reply = state.probes.reply(asked)
     if reply is not None:
-        state.counts.probes += 1
+        state.counts.probes += not reply.busy
+        state.counts.probes_refused += reply.busy
         end = CLOSE if reply.delay else end
         return Answer(answers.probe(reply, end, head=head), end, reply.delay)
     if method == "POST":

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from linkseal.domains.client_ca import judge_client
 from linkseal.domains.echo import (
     ECHO_FIELD,
@@ -32,7 +34,7 @@ from linkseal.edge.answers import PIXEL
 from linkseal.edge.client import ClientRule, client_address
 from linkseal.edge.head import Fields
 from linkseal.edge.openssl import AskingContext
-from linkseal.edge.shared import Shared
+from linkseal.edge.shared import FullError, Shared
 from linkseal.errors import TokenError
 from linkseal.seal.nonce import Nonce, open_nonce
 
@@ -117,12 +119,14 @@ class Reply:
         fields: Besides those of every answer.
         body: Not sent for HEAD.
         delay: Seconds to wait before.
+        busy: Whether there was no room to remember the nonce.
     """
 
     status: str
     fields: dict[str, str]
     body: bytes
     delay: float = 0.0
+    busy: bool = False
 
 
 @dataclass(slots=True)
@@ -147,11 +151,7 @@ class Probes:
         self._node = f"{self.slot}-{secrets.token_hex(4)}"
 
     def reply(self, asked: Asked) -> Reply | None:
-        """Answer a probe; ``None`` for whatever is none, or may not be asked.
-
-        Raises:
-            FullError: No more nonces can be remembered now.
-        """
+        """Answer a probe; ``None`` for whatever is none, or may not be asked."""
         if not self.key:
             return None
         if asked.path.startswith(PROBE_PATH):
@@ -166,9 +166,12 @@ class Probes:
         now = time.time()
         try:
             nonce = open_nonce(text, now=now, key=self.key)
+            allowed = (asked.served or asked.host == nonce.host) and self._use(nonce, now)
         except TokenError:
             return None
-        if not (asked.served or asked.host == nonce.host) or not self._use(nonce, now):
+        except FullError:
+            return self._busy(asked)
+        if not allowed:
             return None
         self._serial += 1
         status, kind, body, delay = answer
@@ -190,6 +193,12 @@ class Probes:
         """Count a use of a nonce; return whether it was allowed."""
         random = urlsafe_b64decode(nonce.random + "==")
         return self.shared.use(random, expires_at=nonce.expires_at, uses=nonce.uses, now=now)
+
+    def _busy(self, asked: Asked) -> Reply:
+        """Say that there is no room, signed: whoever asks need not take it for somebody else's."""
+        data, signature = sign_echo(replace(self._echo(asked, ""), busy=True), self.key)
+        fields = {SIGNATURE_FIELD: signature, ECHO_FIELD: field_text(data)}
+        return Reply("503 Service Unavailable", fields, b"", busy=True)
 
     def _echo(self, asked: Asked, sent: str) -> Echo:
         fields: dict[str, str] = {}

@@ -10,6 +10,7 @@ from linkseal.domains.checks.looking import (
     NO_REQUEST,
     REDIRECTS,
     bare_host,
+    busy_addresses,
     is_acme,
     is_challenged,
     is_https,
@@ -37,6 +38,7 @@ from linkseal.domains.observation import Exchange
 
 _LASTING = frozenset({301, 308})
 _MAX_REDIRECTS = 2
+_BUSY = Skipped("our edge had no room for the question: try again in two minutes")
 _AT_PORT_80 = "our answer, or 301 to the same URL on https"
 
 
@@ -140,17 +142,16 @@ def _leads_to_https(exchange: Exchange) -> bool:
 def challenge(view: View) -> Finding:
     """Through every address that answers, the signed answer of our edge comes back."""
     found = secure(view)
-    if not found:
+    busy = busy_addresses(view)
+    if not found and not busy:
         return Skipped("nothing was asked over https")
-    by_address: dict[str, list[Exchange]] = {}
-    for each in found:
-        by_address.setdefault(each.address, []).append(each)
     lines: list[str] = []
     reasons: list[str] = []
-    for address, exchanges in by_address.items():
+    for address in dict.fromkeys(each.address for each in found):
+        exchanges = [each for each in found if each.address == address]
         lines.append(line(exchanges[0]))
         # Anybody can send our redirect; only our edge can sign an echo.
-        if any(each.echo for each in exchanges):
+        if address in busy or any(each.echo for each in exchanges):
             continue
         if _is_dead_beside_v4(view, address):
             continue
@@ -171,9 +172,11 @@ def challenge(view: View) -> Finding:
         status, server = answered.status, server_of(answered)
         values = {"status": status, "server": server}
         return Problem("elsewhere", f"{status} from {server}", "our signed answer", values, lines)
+    through = [each.address for each in found if each.echo]
+    if busy.difference(through):
+        return _BUSY
     if reasons:
         return Skipped(reasons[0])
-    through = [each.address for each in found if each.echo]
     if not through:
         return Skipped("no TLS connection could be made, which TLS-01 and TLS-05 judge")
     return Passed(f"our signed answer through {', '.join(dict.fromkeys(through))}", lines)

@@ -95,12 +95,25 @@ def variant(exchange: Exchange) -> str:
 def secure(view: View) -> list[Exchange]:
     """Return the requests that the checks of HTTP judge.
 
-    Those over https; before a route is chosen, there may be none, and then all of them.
+    Those over https; before a route is chosen, there may be none, and then all of them. Those our
+    edge had no room for say nothing of who is in front: none of these.
     """
     exchanges = [each for each in view.seen.exchanges if not is_acme(each)]
     found = [each for each in exchanges if is_https(each)]
     answered = any(each.status for each in found)
-    return found if view.seen.route or answered else exchanges
+    judged = found if view.seen.route or answered else exchanges
+    return [each for each in judged if not is_busy(each)]
+
+
+def busy_addresses(view: View) -> set[str]:
+    """Return where a request over https reached our edge, and it had no room for the question."""
+    asked = (each for each in view.seen.exchanges if is_https(each) and not is_acme(each))
+    return {each.address for each in asked if is_busy(each)}
+
+
+def is_busy(exchange: Exchange) -> bool:
+    """Whether the request reached our edge, and it had no room for the question."""
+    return exchange.echo is not None and exchange.echo.busy
 
 
 def is_acme(exchange: Exchange) -> bool:
