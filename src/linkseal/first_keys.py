@@ -6,16 +6,12 @@ Keys made in place of lost ones would look like success, and no link sent before
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from linkseal import datadir
 from linkseal.config import Config
 from linkseal.errors import VaultError
 from linkseal.store import Store
 from linkseal.vault import new_keyring, save_keyring
-
-GIVE_UP: Final = "linkseal token rotate --give-up-links"
-"""How to go on without the lost keyring."""
 
 
 def prepare(config: Config) -> list[Path]:
@@ -32,7 +28,8 @@ def prepare(config: Config) -> list[Path]:
             f"there is no keyring {config.keyring_file}, and the database was used with one",
             code="keyring-missing",
             hint="restore the file from the backup: no link sent before opens without it; if it "
-            f"is lost for good, `{GIVE_UP}` makes a new one, and those links lead nowhere for ever",
+            "is lost for good, `linkseal token rotate --give-up-links` makes a new one, and those "
+            "links lead nowhere for ever",
         )
     return datadir.prepare(config)
 
