@@ -12,6 +12,7 @@ import typer
 
 from linkseal.cli.output import out, print_table
 from linkseal.domains.claim import Record
+from linkseal.domains.client_ca import ClientAuthority
 from linkseal.domains.lifecycle import advice, meaning
 from linkseal.store import Alert, Domain, Look, Transition
 
@@ -57,6 +58,13 @@ def as_dict(found: Domain) -> dict[str, Any]:
     }
 
 
+def authority_dict(found: ClientAuthority | None) -> dict[str, Any] | None:
+    """Return a domain's client CA for programs; ``None`` where nobody is asked."""
+    if found is None:
+        return None
+    return {"subject": found.title, "expires_at": found.expires_at.isoformat(), "sha256": found.id}
+
+
 def step_dict(step: Transition) -> dict[str, Any]:
     """Return a step of a domain's life for programs."""
     return {
@@ -69,8 +77,13 @@ def step_dict(step: Transition) -> dict[str, Any]:
     }
 
 
-def fields(found: Domain) -> list[tuple[str, object]]:
-    """Return everything there is to say of a domain now, each with its label."""
+def fields(found: Domain, authority: ClientAuthority | None) -> list[tuple[str, object]]:
+    """Return everything there is to say of a domain now, each with its label.
+
+    Args:
+        found: The domain.
+        authority: Its client CA; ``None`` where nobody is asked.
+    """
     rows: list[tuple[str, object]] = [
         ("domain", found.host),
         ("customer", found.customer),
@@ -90,6 +103,9 @@ def fields(found: Domain) -> list[tuple[str, object]]:
         rows.append(("cdn", found.cdn))
     if found.own_networks:
         rows.append(("own networks", ", ".join(found.own_networks)))
+    if authority:
+        until = f"until {at(authority.expires_at)} UTC"
+        rows.append(("client CA", f"{authority.title}, {until}; see check ORG-06"))
     if found.https_only:
         rows.append(("http links", "none: browsers turn them into https, see check HTTP-01"))
     rows.append(("checks", checks(found)))

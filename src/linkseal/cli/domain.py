@@ -20,6 +20,7 @@ from linkseal.cli.branded import (
     who,
 )
 from linkseal.cli.check import check
+from linkseal.cli.client_ca import client_ca
 from linkseal.cli.context import config, store
 from linkseal.cli.enrol import enrol
 from linkseal.cli.guide import show_guide
@@ -42,6 +43,7 @@ WAY = (
     "records",
     "guide",
     "enrol",
+    "client-ca",
     "check",
     "explain",
     "request-ssl",
@@ -69,6 +71,7 @@ app = typer.Typer(help="Branded domains: customers' own names.", no_args_is_help
 app.command()(check)
 app.command("guide")(show_guide)
 app.command()(enrol)
+app.command("client-ca")(client_ca)
 app.command()(explain)
 app.command()(alerts)
 app.add_typer(app_links, name="app-links")

@@ -10,6 +10,7 @@ from linkseal.cli.branded import (
     HostArgument,
     as_dict,
     at,
+    authority_dict,
     fields,
     look_dict,
     look_fields,
@@ -76,6 +77,7 @@ def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False
     """
     with store(context) as opened:
         found = opened.domains.get(domain_name(host))
+        authority = opened.client_authorities.of(found.host)
         steps = opened.domains.history(found.host)
         look = opened.watching.looks(found.host).get(found.host)
         blind = opened.alerts.blindness()
@@ -83,13 +85,15 @@ def show(context: typer.Context, host: HostArgument, *, json: JSONOption = False
     if json:
         more: dict[str, Any] = {
             "base": {"scheme": base.scheme, "host": base.host, "why": base.why},
+            "client_ca": authority_dict(authority),
             "watch": look_dict(look, blind),
             "history": [step_dict(each) for each in steps],
         }
         print_json(_with_report(found) | more)
         return
     new_mail = ("new mail", f"{base.scheme}://{base.host}: {base.why}")
-    print_table(("field", "value"), [*fields(found), new_mail, *look_fields(look, blind)], empty="")
+    rows = [*fields(found, authority), new_mail, *look_fields(look, blind)]
+    print_table(("field", "value"), rows, empty="")
     report = _report(found)
     if report is not None and found.report_at is not None:
         seen = Seen.stored(found, report)
