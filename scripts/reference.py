@@ -89,12 +89,11 @@ def cli_page() -> str:
 
 
 def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if children is None:
+    if not hasattr(command, "commands"):
         yield name, command
         return
     for each in command.list_commands(None):
-        yield from _commands(children[each], f"{name} {each}")
+        yield from _commands(command.get_command(None, each), f"{name} {each}")
 
 
 def _parameter(parameter: Any) -> str:

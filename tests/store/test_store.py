@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from linkseal.domains.base import SendingIP, SSLPolicy
 from linkseal.errors import StoreError
@@ -24,7 +25,7 @@ from linkseal.store import (
     Position,
     Store,
 )
-from linkseal.store.database import Database
+from linkseal.store.database import MIGRATIONS, REVISIONS, Database
 from linkseal.store.schema import metadata
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -84,6 +85,11 @@ def test_the_migrations_make_what_the_schema_says(url: str) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()
     Store.open(url).close()
+
+
+def test_a_migrations_file_begins_with_its_revision() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    assert [script.revision for script in scripts] == list(reversed(REVISIONS))
 
 
 def test_a_database_of_a_later_version_is_refused(url: str, store: Store) -> None:

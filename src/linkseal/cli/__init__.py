@@ -4,50 +4,78 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command, get_group
 
 from linkseal import __version__
-from linkseal.cli import (
-    cdn,
-    certificate,
-    configuration,
-    customer,
-    demo,
-    domain,
-    event,
-    mail,
-    service,
-    setup,
-    token,
-    vault,
-)
 from linkseal.cli.context import Settings
 from linkseal.cli.output import out, print_error
 from linkseal.errors import LinksealError
 
+MODULES: Final = {
+    "init": "setup",
+    "up": "service",
+    "demo": "demo",
+    "cdn": "cdn",
+    "certificate": "certificate",
+    "config": "configuration",
+    "customer": "customer",
+    "domain": "domain",
+    "event": "event",
+    "mail": "mail",
+    "token": "token",
+    "vault": "vault",
+}
+"""Which module of ours has a command, or the ``app`` of a noun's commands."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when it is asked for.
+
+    All of them take twice as long to import as the most one command needs.
+    """
+
+    def list_commands(self, _context: object) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, _context: object, name: str) -> Any:
+        if name in MODULES and name not in self.commands:
+            module = import_module(f"linkseal.cli.{MODULES[name]}")
+            noun = getattr(module, "app", None)
+            command = get_group(noun) if noun else _verb(getattr(module, name))
+            command.name = name
+            self.commands[name] = command
+        return self.commands.get(name)
+
+    def resolve_command(self, context: Any, args: list[str]) -> Any:
+        if args[0] not in MODULES:
+            # So that what is meant can be suggested.
+            for name in MODULES:
+                self.get_command(context, name)
+        return super().resolve_command(context, args)
+
+
+def _verb(function: Callable[..., None]) -> Any:
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    alone.command()(function)
+    return get_command(alone)
+
+
 app = typer.Typer(
     name="linkseal",
+    cls=_Commands,
     help="SSL-enabled click and open tracking of email.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(setup.init)
-app.command()(service.up)
-app.command()(demo.demo)
-app.add_typer(cdn.app, name="cdn")
-app.add_typer(certificate.app, name="certificate")
-app.add_typer(configuration.app, name="config")
-app.add_typer(customer.app, name="customer")
-app.add_typer(domain.app, name="domain")
-app.add_typer(event.app, name="event")
-app.add_typer(mail.app, name="mail")
-app.add_typer(token.app, name="token")
-app.add_typer(vault.app, name="vault")
 
 
 def _tell_version(wanted: bool) -> None:
