@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import socket
 import ssl
-import subprocess
-import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +16,7 @@ from linkseal.edge.client import ClientKind, ClientRule
 from linkseal.edge.probe import Asked
 from linkseal.prober import probe
 from linkseal.testing.broken import BROKEN
-from linkseal.testing.programs import find_program, free_port
+from linkseal.testing.programs import free_port
 from prober.lab import (
     BASE,
     CUSTOMER,
@@ -40,6 +33,8 @@ from prober.lab import (
     zones,
 )
 from prober.test_broken import SET_UPS
+from prober.test_broken_client_certificate import SET_UPS as CLIENT_CERTIFICATES
+from support.nginx import nginx
 
 WEB, OURS = trustme.CA(), trustme.CA()
 RULE = ClientRule(("127.0.0.0/8", "::1/128"), "X-Forwarded-For", ClientKind.LIST)
@@ -63,32 +58,6 @@ CHANGES = {
         "proxy_cache all; proxy_cache_valid any 1m; proxy_ignore_headers Cache-Control;",
     ),
 }
-
-
-@contextlib.asynccontextmanager
-async def nginx(directory: Path, config: str, port: int) -> AsyncIterator[None]:
-    (directory / "nginx.conf").write_text(
-        f"daemon off; pid {directory}/nginx.pid; error_log stderr;\n"
-        + ("user root;\n" if os.geteuid() == 0 else "")
-        + "events {}\nhttp { access_log off;\n"
-        + f"proxy_cache_path {directory}/cache keys_zone=all:1m;\n{config}\n}}\n"
-    )
-    words = [find_program("nginx", "nginx-light"), "-p", str(directory)]
-    process = subprocess.Popen(
-        [*words, "-c", str(directory / "nginx.conf")], stderr=subprocess.DEVNULL
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            assert process.poll() is None, "nginx did not start"
-            assert time.monotonic() < deadline, "nginx does not listen"
-            await asyncio.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def stand_in(context: ssl.SSLContext) -> Origin:
@@ -149,4 +118,5 @@ async def test_one_line_is_told_by_the_one_right_check(name: str, tmp_path: Path
 
 
 def test_every_set_up_of_the_list_is_built() -> None:
-    assert sorted([*SET_UPS, *CHANGES, "dnssec-bogus"]) == sorted(each.name for each in BROKEN)
+    every = [*SET_UPS, *CHANGES, *CLIENT_CERTIFICATES, "dnssec-bogus"]
+    assert sorted(every) == sorted(each.name for each in BROKEN)
