@@ -22,8 +22,8 @@ def memory(name):
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) >> 10 for line in status if line.startswith(name))
 
-unit = sys.argv[1]
-message = html_mail(unit * (MailOptions().max_html_bytes // len(unit.encode())))
+unit, times = sys.argv[1], int(sys.argv[2])
+message = html_mail(unit * (times * MailOptions().max_html_bytes // len(unit.encode())))
 before = memory("VmRSS")
 with open("/proc/self/clear_refs", "w") as peak:
     peak.write("5")
@@ -62,10 +62,23 @@ def test_the_limit_is_of_all_html_of_a_message_and_smaller_parts_still_go() -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("unit", ["<p>x<br>", "<p>", "<a href>", "<p \U0001f600>", "x" * 70 + "\n"])
-def test_a_message_at_the_limit_takes_less_than_three_hundred_megabytes(unit: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "times"),
+    [
+        ("<p>x<br>", 1),
+        ("<p>", 1),
+        ("<a href>", 1),
+        ("<p \U0001f600>", 1),
+        ("x" * 70 + "\n", 1),
+        (f"<img src='data:{'A' * 200}'>\U0001f600", 4),
+        (f"<img src='data:{'A' * 60_000}'>\U0001f600", 7),
+    ],
+)
+def test_a_message_at_the_limit_takes_less_than_three_hundred_megabytes(
+    unit: str, times: int
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, unit],
+        [sys.executable, "-c", MEASURE, unit, str(times)],
         env={"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
@@ -89,3 +102,67 @@ def test_much_formatting_that_is_alike_is_nothing_special() -> None:
     font = '<font face="Arial" size="2"><b>x</b></font>\n'
     done = instrument(html_mail((font + LINK + "\n") * 5_000), NO_PIXEL)
     assert len(done.sealed) == 5_000
+
+
+IMAGE = f'<img alt="a" src="data:image/png;base64,{"iVBORw0KGgo" * 9_000}">\n'
+
+
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_a_newsletter_with_large_inline_images_is_sealed(encoding: str) -> None:
+    html = (IMAGE + LINK + "\n") * 150
+    done = instrument(html_mail(html, encoding=encoding), NO_PIXEL)
+    assert len(html) > 14_000_000
+    assert done.parts == ()
+    assert len(done.sealed) == 150
+
+
+def counted(html: str, limit: int) -> bool:
+    """Whether HTML is within a limit."""
+    done = instrument(html_mail(html), MailOptions(max_html_bytes=limit, track_opens=False))
+    assert [part.reason for part in done.parts] in ([], [Reason.HTML_TOO_LARGE])
+    return not done.parts
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('<img src="', '">'),
+        ("<img src='", "'>"),
+        ("<IMG SRC=", ">"),
+        ('<td style="background:url(', ')">'),
+        ('<img\n alt="x"\n src = "', '">'),
+    ],
+)
+def test_inline_data_counts_an_eighth(before: str, after: str) -> None:
+    for data in (
+        "data:image/png;base64," + "A" * 8_000,
+        "data:," + ("A" * 70 + "\r\n") * 100,
+    ):
+        html = f"{before}{data}{after}{LINK}"
+        least = len(html) - len(data) + len(data) // 8
+        assert counted(html, least + 16)
+        assert not counted(html, least - 16)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"data:,{'A' * 8_000}{LINK}",
+        f'x="data:,{"A" * 8_000}"{LINK}',
+        f"<p>data:,{'A' * 8_000}</p>{LINK}",
+        f"<img src='http://a.example/{'A' * 8_000}'>{LINK}",
+        f"<img src='data:,{'A' * 100}'>" * 80 + LINK,
+    ],
+)
+def test_other_text_counts_whole(html: str) -> None:
+    assert counted(html, len(html))
+    assert not counted(html, len(html) - 1)
+
+
+def test_the_room_that_images_leave_is_for_other_parts() -> None:
+    part = f"--b\nContent-Type: text/html\n\n{IMAGE}{LINK}\n"
+    message = f"Content-Type: multipart/mixed; boundary=b\n\n{part * 7}--b--\n".encode()
+    options = MailOptions(max_html_bytes=100_000, track_opens=False)
+    done = instrument(message, options)
+    assert len(message) > 690_000
+    assert (len(done.sealed), done.parts) == (7, ())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linkseal.mail.record import Reason
+from linkseal.mail.weight import size_of
 
 MAX_LINE: Final = 998
 """Longest line of a message, in octets, without its end (RFC 5321 §4.5.3.1.6)."""
@@ -59,7 +60,7 @@ class Content:
         encoding: Content-Transfer-Encoding.
         raw: The part's body as it stands in the message.
         line_end: The message's own, for a text that has none yet.
-        size: Bytes of the text, decoded.
+        size: Of the text, decoded: see :func:`linkseal.mail.weight.size_of`.
     """
 
     text: str
@@ -109,13 +110,14 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str, limit: 
         charset: As declared; empty means not declared.
         encoding: Content-Transfer-Encoding, lower case.
         line_end: The message's own.
-        limit: Most bytes it may have, decoded.
+        limit: Largest size it may have, decoded.
 
     Raises:
         Unreadable: It is too large, cannot be decoded, or would not come back the same.
     """
     data = _decoded(raw, encoding)
-    if len(data) > limit:
+    size = size_of(data)
+    if size > limit:
         raise Unreadable(Reason.HTML_TOO_LARGE)
     # Not declared means us-ascii (RFC 2046 §4.1.2), which is UTF-8 too.
     name = charset or "utf-8"
@@ -137,7 +139,7 @@ def read_content(raw: bytes, charset: str, encoding: str, line_end: str, limit: 
     if "\x00" in text:
         # Browsers drop or replace it, each in its own places: where a tag ends is not certain.
         raise Unreadable(Reason.NUL)
-    return Content(text, name, encoding, raw, line_end, len(data))
+    return Content(text, name, encoding, raw, line_end, size)
 
 
 def has_long_line(data: bytes) -> bool:
