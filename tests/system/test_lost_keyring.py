@@ -83,7 +83,7 @@ def test_a_database_elsewhere_counts_also_for_a_key_of_the_environment(tmp_path:
     refused(config)
 
 
-@pytest.mark.parametrize("key", ["", new_master_key()])
+@pytest.mark.parametrize("key", ["", new_master_key()], ids=["its own key", "key handed in"])
 def test_customers_added_before_the_first_start_are_no_sign(tmp_path: Path, key: str) -> None:
     config = Config(data_dir=tmp_path, master_key=key)
     sent(config, message=False)
