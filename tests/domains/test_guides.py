@@ -63,14 +63,26 @@ def test_nothing_of_ours_is_asked_of_the_name_where_cdns_prove_theirs(name: str)
     assert "_acme-challenge" not in written(name, zone="acme.example").text()
 
 
+HARDENING = "If you like: show us a client certificate"
+SHOWING = {
+    "cloudflare": "Authenticated Origin Pulls",
+    "fastly": "`ssl_client_cert`",
+    "cloudfront": "`OriginMtlsConfig`",
+    "nginx": "`proxy_ssl_certificate ",
+    "caddy": "`tls_client_auth ",
+    "haproxy": "`crt ",
+}
+
+
 @pytest.mark.parametrize("name", GUIDES)
 def test_the_name_leads_there_when_all_else_is_done(name: str) -> None:
     """From then on clicks go that way, also those of links that were sent already."""
-    titles = [step.title for step in written(name).steps]
+    needed = [step for step in written(name).steps if step.title != HARDENING]
+    titles = [step.title for step in needed]
     assert titles[-3] == "Have the domain enrolled"
     assert "DNS" in titles[-2] or titles[-2] == "Point the name at your proxy"
     assert titles[-1] == "Have it checked, then request SSL"
-    for step in written(name).steps[1:-2]:
+    for step in needed[1:-2]:
         for line in step.lines:
             assert f"`{HOST}` a CNAME" not in line
             assert f"`{HOST}` an A record" not in line
@@ -92,7 +104,17 @@ def test_the_commands_are_in_the_order_in_which_they_work(name: str) -> None:
         f"request-ssl {HOST} --route {route}",
         f"check {HOST}",
         f"check {HOST} --canary",
+        *([f"client-ca {HOST} --ca FILE", f"check {HOST}"] if name in SHOWING else []),
     ]
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_client_certificate_is_the_last_step_and_optional(name: str) -> None:
+    titles = [step.title for step in written(name).steps]
+    assert (titles[-1] == HARDENING) is (name in SHOWING)
+    assert titles.count(HARDENING) == (name in SHOWING)
+    if name in SHOWING:
+        assert SHOWING[name] in " ".join(written(name).steps[-1].lines)
 
 
 def test_the_file_for_cloudflare_names_the_steps_that_it_does() -> None:

@@ -175,7 +175,22 @@ def cloudflare(names: Names) -> Guide:
             ),
         ),
     )
-    front = Front("Cloudflare", "cloudflare")
+    front = Front(
+        "Cloudflare",
+        "cloudflare",
+        client_certificate=(
+            (
+                "SSL/TLS, Origin Server: **Authenticated Origin Pulls** on. The certificate shown "
+                "is Cloudflare's own, of the CA that its documentation has for download: it says "
+                "that the request came through Cloudflare, not whose it is."
+            ),
+            (
+                "For one of yours, upload it with its key, as PEM, of a private CA, for the zone "
+                "(API `/zones/{zone}/origin_tls_client_auth`) or for this name (`…/hostnames`): "
+                "the name's comes before the zone's, and that before Cloudflare's own."
+            ),
+        ),
+    )
     return written(names, front, steps, way, [_terraform(host, target)])
 
 

@@ -76,7 +76,17 @@ if (req.http.host ~ "(?i)^{pattern}(:[0-9]+)?$") {{
         "DNS",
         (f"Make {names.entered(host)} a CNAME to the name shown with its TLS subscription.",),
     )
-    return written(names, Front("Fastly", "fastly"), steps, way, [vcl])
+    front = Front(
+        "Fastly",
+        "fastly",
+        client_certificate=(
+            (
+                "The host's TLS settings: a TLS client certificate and its key, PEM, of a private "
+                "CA (`ssl_client_cert`, `ssl_client_key`); activate the version."
+            ),
+        ),
+    )
+    return written(names, front, steps, way, [vcl])
 
 
 def cloudfront(names: Names) -> Guide:
@@ -216,7 +226,22 @@ output "cname" {{
             ),
         ),
     )
-    return written(names, Front("CloudFront", "cloudfront"), steps, way, [terraform])
+    front = Front(
+        "CloudFront",
+        "cloudfront",
+        client_certificate=(
+            (
+                "Import a certificate of a private CA, with its key and extended key usage "
+                "clientAuth, into ACM in us-east-1. ACM does not renew it."
+            ),
+            (
+                "Give the origin its ARN (`OriginMtlsConfig`, `ClientCertificateArn`) and wait "
+                "until the distribution is deployed: before that, an origin that asks may be "
+                "refused."
+            ),
+        ),
+    )
+    return written(names, front, steps, way, [terraform])
 
 
 WRITERS: Final[dict[str, Callable[[Names], Guide]]] = {

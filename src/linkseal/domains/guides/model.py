@@ -150,6 +150,8 @@ class Front:
         believed: What follows for visitors' addresses, the end of a sentence.
         networks: Whose addresses have to be given; empty where they are known.
         route: As ``request-ssl`` takes it.
+        client_certificate: How it is made to show us a certificate of its own, and which CA that
+            is of; empty where it cannot, or that is not documented.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Front:
     believed: str = "visitors' addresses are believed from its networks alone"
     networks: str = ""
     route: str = "cdn"
+    client_certificate: tuple[str, ...] = ()
 
 
 def written(
@@ -202,4 +205,23 @@ def written(
         ),
     )
     title = f"{host} over SSL with {front.name}"
-    return Guide(title, (first, *steps, enrol, way, last), tuple(files))
+    every = (first, *steps, enrol, way, last, *_hardening(host, front))
+    return Guide(title, every, tuple(files))
+
+
+def _hardening(host: str, front: Front) -> tuple[Step, ...]:
+    """Return the step that nobody has to take: nothing is refused without it."""
+    if not front.client_certificate:
+        return ()
+    lines = (
+        *front.client_certificate,
+        (
+            f"Then `linkseal domain client-ca {host} --ca FILE`, with that CA as PEM and no key: "
+            "we ask for the certificate from now on, in connections for this name only."
+        ),
+        (
+            f"`linkseal domain check {host}` tells what was shown, and 14 days ahead that it "
+            "expires (ORG-06). Links work whatever is shown."
+        ),
+    )
+    return (Step("If you like: show us a client certificate", lines),)

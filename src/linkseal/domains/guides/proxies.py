@@ -15,13 +15,14 @@ from linkseal.domains.guides.model import File, Front, Guide, Names, Step, writt
 _ROOTS: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def _guide(names: Names, at: str, file: File, *steps: Step, then: str = "") -> Guide:
+def _guide(names: Names, at: str, file: File, *steps: Step, shows: str, then: str = "") -> Guide:
     front = Front(
         at,
         "proxy",
         "visitors' addresses are believed from there alone",
         "each address your proxy connects from",
         route="proxy",
+        client_certificate=("Get a certificate with clientAuth from a private CA.", shows),
     )
     way = f"In your DNS make {names.entered(names.host)} a CNAME, or A and AAAA records, of it."
     dns = Step("Point the name at your proxy", (way, *([then] if then else [])))
@@ -122,6 +123,9 @@ server {{
                 "`nginx -t`, then `nginx -s reload`.",
             ),
         ),
+        shows="Next to `proxy_pass`: `proxy_ssl_certificate /etc/nginx/client.pem;` and "
+        "`proxy_ssl_certificate_key /etc/nginx/client.key;`, then reload, and again when it is "
+        "renewed.",
     )
 
 
@@ -169,6 +173,8 @@ def caddy(names: Names) -> Guide:
                 "Exempt the name from `encode`, caches and rate limits.",
             ),
         ),
+        shows="In `transport http`: `tls_client_auth /etc/caddy/client.pem /etc/caddy/client.key`, "
+        "then reload.",
         then="Caddy then gets the certificate by itself, within a minute, and redirects http to "
         "https.",
     )
@@ -234,6 +240,8 @@ ssl-min-ver TLSv1.2 resolvers tracking resolve-prefer ipv4 init-addr none
                 ),
             ),
         ),
+        shows="On the `server` line: `crt /etc/haproxy/client.pem`, certificate and key in one "
+        "file, then reload, and again when it is renewed.",
     )
 
 
