@@ -8,6 +8,7 @@ import secrets
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
 
 from linkseal.domains.echo import PROBE_PATH, find_echo
 from linkseal.domains.observation import ClientCertificate, Echo
@@ -138,6 +141,67 @@ def test_whatever_is_shown_the_client_is_served(
     with context.wrap_socket(plain, server_hostname=BRANDED) as tls:
         tls.sendall(request(edge.token_path(), BRANDED))
         assert read_reply(tls).status == 302
+
+
+ODD: dict[str, tuple[Any, hashes.SHA256 | None, str]] = {
+    "a short key": (rsa.generate_private_key(65537, 1024), hashes.SHA256(), "edge"),
+    "a long key": (ec.generate_private_key(ec.SECP521R1()), hashes.SHA256(), "edge"),
+    "an Edwards key": (ed25519.Ed25519PrivateKey.generate(), None, "edge"),
+    "control characters in its name": (
+        ec.generate_private_key(ec.SECP256R1()),
+        hashes.SHA256(),
+        "ed\x1bge\u202e",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_certificate_is_no_reason_to_refuse_either(
+    edge: Edge, odd: str, version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    """Python's own reading of what a peer shows would trip over some of these."""
+    key, digest, name = ODD[odd]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\xff")
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(unknown, critical=True)
+        .sign(key, digest)
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = tmp_path / "odd.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    peer = Peer(edge, None, version)
+    peer.context.set_ciphers("DEFAULT@SECLEVEL=0")
+    peer.context.load_cert_chain(file)
+    echo = peer.probe()
+    assert echo.client_asked
+    # A client that has no signature algorithm in common with us shows none.
+    if echo.client_certificate is not None:
+        assert echo.client_certificate.problem == "foreign"
+        assert echo.client_certificate.subject.isprintable()
+
+
+def test_what_is_shown_is_not_written_anywhere(
+    edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no directory for temporary files, handshakes go on."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    found = Peer(edge, issued()).probe().client_certificate
+    assert found is not None
+    assert found.problem == ""
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])

@@ -28,6 +28,8 @@ _SET_GROUPS = 92
 _VERIFY_PEER = 1
 # Mozilla's "intermediate"; the first is only in OpenSSL 3.5 and later.
 _GROUPS = (b"X25519MLKEM768:X25519:prime256v1:secp384r1", b"X25519:prime256v1:secp384r1")
+# RFC 8422 §5.1.1: TLS 1.2 takes certificates with keys on agreed curves only, of clients too.
+_GROUPS_ASKING = tuple(each + b":secp521r1" for each in _GROUPS)
 _HEAD_BYTES = object.__basicsize__
 """Of a Python object; in an ``SSLContext`` the pointer to OpenSSL's follows it."""
 _Verify = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -70,11 +72,8 @@ def forbid_resumption(context: ssl.SSLContext) -> None:
 def restrict_groups(context: ssl.SSLContext) -> None:
     """Have a context agree on keys in Mozilla's groups only: no finite fields, no odd curves."""
     library = _library()
-    if library is None:
-        return
-    for groups in _GROUPS:
-        if library.SSL_CTX_ctrl(_address(context), _SET_GROUPS, 0, groups):
-            return
+    if library is not None:
+        _set_groups(library, context, _GROUPS)
 
 
 def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
@@ -106,6 +105,7 @@ def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
         if certificate:
             library.SSL_CTX_add_client_CA(address, certificate)
             crypto.X509_free(certificate)
+    _set_groups(library, context, _GROUPS_ASKING)
     library.SSL_CTX_set_cert_verify_callback(address, _TAKE_ANY, None)
     library.SSL_CTX_set_verify(address, _VERIFY_PEER, None)
     return True
@@ -113,6 +113,13 @@ def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
 
 # Held for as long as there are contexts.
 _TAKE_ANY = _Verify(lambda _chain, _argument: 1)
+
+
+def _set_groups(library: ctypes.CDLL, context: ssl.SSLContext, lists: Sequence[bytes]) -> None:
+    """Set the first of some lists that this OpenSSL has every group of."""
+    for groups in lists:
+        if library.SSL_CTX_ctrl(_address(context), _SET_GROUPS, 0, groups):
+            return
 
 
 def _address(context: ssl.SSLContext) -> int | None:

@@ -257,8 +257,9 @@ def _wildcard(host: str) -> str:
 
 def _asking_context(asked: _Asked) -> ssl.SSLContext:
     asking = AskingContext(ssl.PROTOCOL_TLS_SERVER)
+    _set_up(asking)
     # Where OpenSSL cannot be reached, nobody is asked.
-    context = _set_up(asking) if ask_clients(asking, asked[1]) else _new_context()
+    context = asking if ask_clients(asking, asked[1]) else _new_context()
     forbid_resumption(context)
     return context
 
