@@ -198,8 +198,9 @@ def test_what_is_shown_is_not_written_anywhere(
     edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no directory for temporary files, handshakes go on."""
+    peer = Peer(edge, issued())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    found = Peer(edge, issued()).probe().client_certificate
+    found = peer.probe().client_certificate
     assert found is not None
     assert found.problem == ""
 
