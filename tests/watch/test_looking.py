@@ -18,7 +18,8 @@ from linkseal.watch.looking import conclude
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 HOST = "links.acme.example"
 CONFIG = Config(base_domain="ct.example.net", auto_approve=True)
-GOOD = Report(())
+GOOD = Report((Verdict("HTTP-02", Result.PASS, "echo", "our signed answer", "It came."),))
+UNASKED = Report((Verdict("HTTP-02", Result.SKIPPED, "", "our signed answer", "No room."),))
 BAD = Report((Verdict("HTTP-03", Result.FAIL, "404", "our echo", "Not ours."),))
 NAMES = Report((Verdict("DNS-04", Result.PASS, "ct-verify=1", "", "Ownership: ct-verify=1"),))
 NO_NAMES = Report((Verdict("DNS-04", Result.FAIL, "NXDOMAIN", "a TXT record", "It is missing."),))
@@ -68,6 +69,9 @@ def test_ssl_is_approved_by_itself_on_the_report_of_a_look_that_began_after_the_
     assert look(store, before=before) == "ssl_requested"
     assert store.domains.get(HOST).report is None
     assert look(store, BAD) == "ssl_requested"
+    # Nothing fails where nothing could be asked: that proves nothing.
+    assert look(store, UNASKED) == "ssl_requested"
+    assert store.domains.get(HOST).report_blocks
     # Nor on one that began before another that saw it broken, and took longer.
     assert look(store, late=30) == "ssl_requested"
     assert store.domains.get(HOST).report_blocks

@@ -156,7 +156,7 @@ def checks(found: Domain) -> str:
     """Return what a domain's latest report comes to."""
     if found.report_at is None:
         return "not made yet"
-    said = "a blocking one fails" if found.report_blocks else "none blocks"
+    said = "SSL is not proven" if found.report_blocks else "SSL is proven"
     return f"{said}, {at(found.report_at)} UTC"
 
 

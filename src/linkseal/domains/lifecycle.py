@@ -237,7 +237,8 @@ def refuse_approval(*, report_at: datetime | None, blocking: bool, now: datetime
 
     Args:
         report_at: When the latest report of this claim and route was made; ``None``: never.
-        blocking: Whether a check of it fails that SSL must not be enabled with.
+        blocking: Whether it does not prove SSL: a check fails that SSL must not be enabled with,
+            or the challenge was not answered.
         now: Aware.
 
     Raises:
@@ -258,7 +259,7 @@ def refuse_approval(*, report_at: datetime | None, blocking: bool, now: datetime
         )
     if blocking:
         raise DomainError(
-            "a check fails that SSL must not be enabled with",
+            "the latest report does not prove that SSL works",
             code="domain-report-blocks",
-            hint="have it mended and check again, or reject the request with the reason",
+            hint="have mended what fails and check again, or reject the request with the reason",
         )

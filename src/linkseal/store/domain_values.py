@@ -38,7 +38,7 @@ class Domain:
         report: The latest report of the checks of this claim; ``None`` before the first, and
             where it was not asked for.
         report_at: When that was made.
-        report_blocks: Whether a check of it fails that SSL must not be enabled with.
+        report_blocks: Whether SSL must not be enabled on it.
         claimed_at: When it was last claimed.
     """
 

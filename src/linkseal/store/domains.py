@@ -250,7 +250,7 @@ class Domains:
             report: As JSON has it.
             target: Of the claim that was looked at; the report of another is not kept.
             route: It was looked at for; likewise.
-            blocks: Whether a check fails that SSL must not be enabled with.
+            blocks: Whether SSL must not be enabled on it.
             now: When the look began, aware; the report of an older one than that kept is not
                 kept, whichever took longer.
             https_only: Whether browsers turn its http links into https; ``None``: it was not seen,

@@ -10,6 +10,7 @@ import msgspec
 from cryptography import x509
 
 from linkseal.domains.checks import Provider, Report, Result, judge
+from linkseal.domains.checks.model import REACHES_US
 from linkseal.domains.observation import Observation
 from linkseal.domains.profiles import PROFILES, detect, with_networks
 from linkseal.domains.watching import DEEPEST, LEVELS, WHOLE, Scope, checks_of, levels_of
@@ -19,7 +20,6 @@ RESOLVES: Final = "DNS-01"
 """The check that a resolver's answer passes."""
 PROVES: Final = "DNS-04"
 """The check that says whose a name is."""
-_REACHES_US: Final = "HTTP-02"
 _NONE: Final[Mapping[str, Sequence[str]]] = {}
 
 
@@ -151,10 +151,10 @@ def find(
         report = Report(tuple(each for each in names.verdicts if each.check in asked))
     else:
         report = judge(observation, roots=roots, cdn=cdn, only=None if whole else asked)
-    challenge = next((each for each in report.verdicts if each.check == _REACHES_US), None)
+    challenge = next((each for each in report.verdicts if each.check == REACHES_US), None)
     unproven = ""
     if scope is Scope.SSL and challenge is not None and challenge.result is Result.SKIPPED:
-        unproven = f"{_REACHES_US}: {challenge.message}"
+        unproven = f"{REACHES_US}: {challenge.message}"
     if unproven and not whole:
         # A challenge or a circle of redirects is in the way: a check of another level says so.
         asked = checks_of(WHOLE, scope)

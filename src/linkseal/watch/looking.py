@@ -123,7 +123,7 @@ def keep_report(store: Store, domain: Domain, report: Report, at: datetime) -> b
         as_stored(report),
         target=domain.target,
         route=domain.route,
-        blocks=bool(report.blocking),
+        blocks=not report.proves_ssl,
         now=at,
         https_only=report.https_only,
     )
@@ -189,7 +189,7 @@ def conclude(
         after = store.domains.apply_dns(host, target=target, passed=True, who="check", now=now)
     else:
         after = store.domains.get(host)
-    approve = after.route is domain.route and config.auto_approve and not report.blocking
+    approve = after.route is domain.route and config.auto_approve and report.proves_ssl
     if approve and after.state is DomainState.SSL_REQUESTED and not is_shown(config, host):
         after = store.domains.apply(host, Step(Action.APPROVE, "auto-approve"), now)
     return Concluded(after, kept=True)

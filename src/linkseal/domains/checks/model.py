@@ -242,6 +242,9 @@ def shown(text: str) -> str:
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
 
 
+REACHES_US: Final = "HTTP-02"
+"""The check of the signed challenge: what comes for the domain arrives at our edge."""
+
 _WORST_FIRST: Final = (Result.FAIL, Result.WARN, Result.SKIPPED, Result.PASS)
 
 
@@ -263,6 +266,15 @@ class Report:
     def blocking(self) -> tuple[Verdict, ...]:
         """Those for which SSL is not enabled."""
         return tuple(each for each in self.verdicts if each.result is Result.FAIL)
+
+    @property
+    def proves_ssl(self) -> bool:
+        """Whether SSL may be enabled on it: nothing blocks, and our edge was seen to answer.
+
+        Where nothing could be asked, as while the edge has no room for a probe, nothing fails.
+        """
+        answered = any(e.check == REACHES_US and e.result is Result.PASS for e in self.verdicts)
+        return answered and not self.blocking
 
     def worst_first(self) -> tuple[Verdict, ...]:
         """Return fail, warn, skipped, pass; within each, the order of the register."""
