@@ -133,13 +133,17 @@ def counted(html: str, limit: int) -> bool:
         ('<img\n alt="x"\n src = "', '">'),
     ],
 )
-def test_inline_data_counts_an_eighth(before: str, after: str) -> None:
+def test_inline_data_counts_an_eighth_and_what_may_separate_attributes_more(
+    before: str, after: str
+) -> None:
     for data in (
         "data:image/png;base64," + "A" * 8_000,
+        "data:," + ("A" * 69 + "/") * 100,
         "data:," + ("A" * 70 + "\r\n") * 100,
     ):
         html = f"{before}{data}{after}{LINK}"
-        least = len(html) - len(data) + len(data) // 8
+        attributes = 2 * (data.count("/") + data.count("\n"))
+        least = len(html) - len(data) + len(data) // 8 + attributes
         assert counted(html, least + 16)
         assert not counted(html, least - 16)
 
@@ -152,6 +156,7 @@ def test_inline_data_counts_an_eighth(before: str, after: str) -> None:
         f"<p>data:,{'A' * 8_000}</p>{LINK}",
         f"<img src='http://a.example/{'A' * 8_000}'>{LINK}",
         f"<img src='data:,{'A' * 100}'>" * 80 + LINK,
+        f"<p data:,{'a ' * 4_000}>{LINK}",
     ],
 )
 def test_other_text_counts_whole(html: str) -> None:

@@ -388,7 +388,7 @@ class MailConfig(Section):
         2 * 1024 * 1024,
         ge=0,
         description="Most HTML of a message that is read; parts past it pass as they are. "
-        "Inline images (data: URIs) count an eighth. A message takes up to 150 times this in "
+        "Inline images (data: URIs) count a sixth. A message takes up to 150 times this in "
         "memory.",
     )
 

@@ -46,7 +46,7 @@ class MailOptions:
         pixel_tag: Text the pixel replaces; empty: before the end of the body.
         max_links: Most links sealed in a message; the rest stay.
         max_html_bytes: Most HTML of a message that is read, decoded; parts past it pass.
-            Reading takes up to 150 times as much memory. ``data:`` URIs in tags count an eighth.
+            Reading takes up to 150 times as much memory. ``data:`` URIs in tags count a sixth.
     """
 
     track_clicks: bool = True
