@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -141,6 +141,14 @@ def test_when_it_is_valid() -> None:
     assert [each.problem for each in told] == ["refused", "", "expired", "expired"]
     assert told[0].why == "it is not valid before 2026-11-14 12:00 UTC"
     assert judge_client(der(STRANGER), [], [der(ROOT)], at[3]).problem == "foreign"
+
+
+def test_a_day_before_all_days_is_told_too() -> None:
+    end = datetime(2060, 1, 1, tzinfo=UTC)
+    made = der(issue("edge", EDGE_KEY.public_key(), "Root", ROOT_KEY, end=end))
+    first = made.replace(b"20600101000000Z", b"00010101000000Z")
+    assert first != made
+    assert judge_client(first, [], [der(ROOT)], AT).problem == "refused"
 
 
 def test_a_ca_that_expired_meanwhile_is_told() -> None:

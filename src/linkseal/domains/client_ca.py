@@ -38,12 +38,13 @@ _KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _BROKEN = (
     ValueError,
     TypeError,
+    OverflowError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-"""What the library raises for a certificate that it cannot read."""
+"""What is raised for a certificate that cannot be read, or is of a day at the end of all days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +169,20 @@ def judge_client(
         authorities: DER, as :func:`der_of` returns them.
         now: Aware.
     """
-    subject, issuer, not_after = "unreadable", "", None
+    subject, issuer, not_before, not_after = "unreadable", "", None, None
     try:
         shown = x509.load_der_x509_certificate(leaf)
         subject, issuer = _text(shown.subject), _text(shown.issuer)
-        not_after = shown.not_valid_after_utc
+        not_before, not_after = shown.not_valid_before_utc, shown.not_valid_after_utc
         links = [x509.load_der_x509_certificate(each) for each in others[:_MAX_LINKS]]
         known = [x509.load_der_x509_certificate(each) for each in authorities]
         problem, why = _fault(shown, links, known, now)
     except _BROKEN:
         problem, why = "refused", "it, or what was sent with it, cannot be read"
     fingerprint = hashlib.sha256(leaf).hexdigest()
-    return ClientCertificate(subject, issuer, not_after, fingerprint, problem, why[:MAX_TEXT])
+    return ClientCertificate(
+        subject, issuer, not_after, fingerprint, problem, why[:MAX_TEXT], not_before
+    )
 
 
 def _fault(

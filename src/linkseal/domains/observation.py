@@ -87,6 +87,7 @@ class ClientCertificate(msgspec.Struct, frozen=True):
         problem: Empty: it is of the CA that is set up for the name. ``foreign``: it is not.
             ``expired``: it was. ``refused``: it would be, but for what ``why`` says.
         why: Why it is refused.
+        not_before: When it began, aware UTC; ``None``: it is not known.
     """
 
     subject: str
@@ -95,6 +96,7 @@ class ClientCertificate(msgspec.Struct, frozen=True):
     fingerprint: str
     problem: str = ""
     why: str = ""
+    not_before: datetime | None = None
 
 
 class Echo(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from linkseal.domains.observation import (
     load_observation,
     save_observation,
 )
-from support.checks import AT, CLOUDFLARE, HOST, exchange, found, observed, verdict
+from support.checks import AT, CLOUDFLARE, HOST, TARGET, exchange, found, observed, verdict
 
 CA = "CN=Origin pull CA"
 SHOWN = ClientCertificate("CN=edge", CA, AT + timedelta(days=90), "ab" * 32)
@@ -67,6 +67,12 @@ def test_one_that_expired_or_is_about_to_is_told_with_the_day() -> None:
     assert judged(not_after=later)[0] is PASS
 
 
+@pytest.mark.parametrize(("days", "result"), [(6, PASS), (3.1, PASS), (2.9, WARN)])
+def test_a_short_life_has_a_third_of_it_left(days: float, result: Result) -> None:
+    ends = AT + timedelta(days=days)
+    assert judged(not_after=ends, not_before=ends - timedelta(days=9))[0] is result
+
+
 @pytest.mark.parametrize("problem", ["refused", "what a later version says"])
 def test_whatever_else_is_wrong_is_told_with_why(problem: str) -> None:
     assert judged(problem=problem, why="it is not for clients", not_after=None) == (
@@ -100,6 +106,15 @@ def test_nobody_who_was_not_asked_is_judged() -> None:
     # A connection from before the CA was set up says nothing against those after it.
     after = exchange(seen={"client_asked": True, "client_certificate": SHOWN})
     assert found("ORG-06", client_authority=CA, exchanges=(exchange(), after))[0] is PASS
+
+
+@pytest.mark.parametrize(("name", "result"), [(f"{TARGET.upper()}.", PASS), ("b.example", SKIPPED)])
+def test_what_is_shown_in_a_handshake_for_another_name_says_nothing(
+    name: str, result: Result
+) -> None:
+    """It was held against the CA of that name, which may be anybody's."""
+    seen = exchange(seen={"client_asked": True, "client_certificate": SHOWN, "sni": name})
+    assert found("ORG-06", client_authority=CA, exchanges=(seen,))[0] is result
 
 
 def test_a_look_from_before_there_was_such_a_question_is_judged_again() -> None:
