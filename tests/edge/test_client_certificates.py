@@ -109,6 +109,7 @@ def test_what_is_shown_is_told(edge: Edge, version: ssl.TLSVersion, name: str) -
         leaf.issuer.rfc4514_string(),
         leaf.not_valid_after_utc,
         leaf.fingerprint(hashes.SHA256()).hex(),
+        not_before=leaf.not_valid_before_utc,
     )
 
 
@@ -192,6 +193,32 @@ def test_an_odd_certificate_is_no_reason_to_refuse_either(
     if echo.client_certificate is not None:
         assert echo.client_certificate.problem == "foreign"
         assert echo.client_certificate.subject.isprintable()
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_a_chain_is_kept_and_a_heap_of_certificates_is_not(
+    edge: Edge, version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    """What is shown stays in memory, at many times its size, for as long as who showed it."""
+    shows = issued(BELOW, key_type=trustme.KeyType.RSA)
+    more = STRANGER.cert_pem.bytes()
+    file = tmp_path / "heap.pem"
+
+    def peer(certificates: int) -> Peer:
+        chain = b"".join(each.bytes() for each in shows.cert_chain_pems)
+        file.write_bytes(shows.private_key_pem.bytes() + chain + certificates * more)
+        made = Peer(edge, None, version)
+        made.context.load_cert_chain(file)
+        return made
+
+    size = len(der(STRANGER))
+    found = peer(8_000 // size).probe().client_certificate
+    assert found is not None
+    assert found.problem == ""
+    # Over TLS 1.3 the client is done first, and then is answered nothing.
+    with pytest.raises((OSError, AssertionError)):
+        peer(18_000 // size).probe()
+    assert Peer(edge, issued(), version).probe().client_asked
 
 
 def test_what_is_shown_is_not_written_anywhere(

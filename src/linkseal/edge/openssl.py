@@ -22,7 +22,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 TICKET_KEY_BYTES: Final = 80
 """OpenSSL's: a name, an HMAC key and an AES key."""
+MAX_CLIENT_CHAIN: Final = 16_384
+"""Bytes of certificates that a client may show: they take thirteen times as many of memory, for
+as long as it stays connected. OpenSSL's own limit is 100 KiB."""
 _SET_SESSION_CACHE = 44
+_SET_MAX_CERT_LIST = 51
 _SET_TICKET_KEYS = 59
 _SET_GROUPS = 92
 _VERIFY_PEER = 1
@@ -79,6 +83,7 @@ def restrict_groups(context: ssl.SSLContext) -> None:
 def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
     """Have a context ask clients for a certificate, and take any, or none: OpenSSL judges none.
 
+    One whose chain is longer than :data:`MAX_CLIENT_CHAIN` is the exception: it is not read.
     That who shows one has its key too is still seen to, by TLS itself. A session would bring
     back what was shown without its chain, and be of what may have been replaced since: let
     there be none (:func:`forbid_resumption`).
@@ -92,20 +97,16 @@ def ask_clients(context: AskingContext, authorities: Sequence[bytes]) -> bool:
         Whether it asks.
     """
     library, address = _library(), _address(context)
-    crypto = None if OPENSSL_DYN_LIBS is None else ctypes.CDLL(OPENSSL_DYN_LIBS.libcrypto)
-    if library is None or crypto is None:
+    if library is None:
         return False
-    pointer = ctypes.c_void_p
-    crypto.d2i_X509.argtypes = (pointer, pointer, ctypes.c_long)
-    crypto.d2i_X509.restype = pointer
-    crypto.X509_free.argtypes = (pointer,)
     for der in authorities:
-        data = ctypes.create_string_buffer(der, len(der))
-        certificate = crypto.d2i_X509(None, ctypes.byref(pointer(ctypes.addressof(data))), len(der))
-        if certificate:
-            library.SSL_CTX_add_client_CA(address, certificate)
-            crypto.X509_free(certificate)
+        certificate = library.d2i_X509(None, ctypes.byref(ctypes.c_char_p(der)), len(der))
+        if not certificate:
+            return False
+        library.SSL_CTX_add_client_CA(address, certificate)
+        library.X509_free(certificate)
     _set_groups(library, context, _GROUPS_ASKING)
+    library.SSL_CTX_ctrl(address, _SET_MAX_CERT_LIST, MAX_CLIENT_CHAIN, None)
     library.SSL_CTX_set_cert_verify_callback(address, _TAKE_ANY, None)
     library.SSL_CTX_set_verify(address, _VERIFY_PEER, None)
     return True
@@ -138,6 +139,11 @@ def _library() -> ctypes.CDLL | None:
     library.SSL_CTX_get_ssl_method.argtypes = (pointer,)
     library.SSL_CTX_get_ssl_method.restype = pointer
     library.TLS_server_method.restype = pointer
+    # libssl's handle finds what is in libcrypto, too.
+    library.d2i_X509.argtypes = (pointer, pointer, ctypes.c_long)
+    library.d2i_X509.restype = pointer
+    library.X509_free.argtypes = (pointer,)
+    library.X509_free.restype = None
     library.SSL_CTX_add_client_CA.argtypes = (pointer, pointer)
     library.SSL_CTX_set_verify.argtypes = (pointer, ctypes.c_int, pointer)
     library.SSL_CTX_set_verify.restype = None
