@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from linkseal.domains.echo import PROBE_PATH, REDIRECT, VARIANTS, find_echo
 from linkseal.domains.observation import Echo
@@ -137,7 +138,8 @@ def test_slow_takes_its_time_and_holds_up_nobody(edge: Edge) -> None:
     slow = edge.connect()
     started = time.monotonic()
     slow.sendall(request(path(nonce(), "slow"), HOST))
-    assert edge.get(edge.token_path(), HOST).status == 302
+    # Not a click: that waits for the disk.
+    assert edge.get("/robots.txt", HOST).status == 200
     assert time.monotonic() - started < room.SLOW
     assert read_reply(slow).status == 200
     assert time.monotonic() - started >= room.SLOW
@@ -282,6 +284,17 @@ def test_who_cannot_be_remembered_is_told_to_come_again(make_edge: MakeEdge) -> 
         assert (echo.busy, echo.host) == (True, HOST)
     assert edge.get(path(texts[0]), HOST).status == 404
     assert edge.get(edge.token_path(), HOST).status == 302
+
+
+def test_the_operator_is_told_once_that_there_is_no_room_and_what_to_do() -> None:
+    probes = room.Probes(0, PROBE_KEY, Shared(most=1))
+    assert answer(probes, nonce())
+    with capture_logs() as logs:
+        assert [reply.busy for _ in range(3) if (reply := answer(probes, nonce()))] == [True] * 3
+    assert [(each["log_level"], each["event"]) for each in logs] == [
+        ("error", "no room for probes: neither checks nor the watch see anything")
+    ]
+    assert "watch.interval" in logs[0]["hint"]
 
 
 def test_without_a_key_no_probe_is_answered() -> None:

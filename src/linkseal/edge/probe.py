@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from msgspec.structs import replace
 
 from linkseal.domains.client_ca import judge_client
@@ -42,6 +43,10 @@ SLOW: Final = 2.0
 """Seconds the variant ``slow`` takes."""
 LONGEST_VALUE: Final = 512
 """Characters of a field that are echoed."""
+_TELL_AGAIN: Final = 60.0
+"""Seconds until it is logged once more that there is no room."""
+
+log = structlog.get_logger("edge")
 
 _HTML: Final = b"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Probe</title>
@@ -145,6 +150,7 @@ class Probes:
     shared: Shared = field(default_factory=Shared)
     client_cas: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     _serial: int = 0
+    _silent_until: float = 0.0
     _node: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,7 +176,7 @@ class Probes:
         except TokenError:
             return None
         except FullError:
-            return self._busy(asked)
+            return self._busy(asked, now)
         if not allowed:
             return None
         self._serial += 1
@@ -194,8 +200,14 @@ class Probes:
         random = urlsafe_b64decode(nonce.random + "==")
         return self.shared.use(random, expires_at=nonce.expires_at, uses=nonce.uses, now=now)
 
-    def _busy(self, asked: Asked) -> Reply:
+    def _busy(self, asked: Asked, now: float) -> Reply:
         """Say that there is no room, signed: whoever asks need not take it for somebody else's."""
+        if now >= self._silent_until:
+            self._silent_until = now + _TELL_AGAIN
+            log.error(
+                "no room for probes: neither checks nor the watch see anything",
+                hint="raise watch.interval, and see who else asks for checks so often",
+            )
         data, signature = sign_echo(replace(self._echo(asked, ""), busy=True), self.key)
         fields = {SIGNATURE_FIELD: signature, ECHO_FIELD: field_text(data)}
         return Reply("503 Service Unavailable", fields, b"", busy=True)
