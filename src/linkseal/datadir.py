@@ -7,6 +7,7 @@
 ``installation.id``       tells this installation from others on one database
 ``edge.snapshot``         what the edge reads, sealed under the master key
 ``edge.certificates/``    the certificates it names, each sealed under the master key
+``edge.app-files/``       the files for apps it names
 ``tls/``                  the local CA and its certificate, when none is configured
 ``journal/``              hits between the edge and the collector
 ``linkseal.db``           the database, when no other is configured
@@ -119,17 +120,25 @@ def make_directory(config: Config) -> list[Path]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in (directory, *directory.iterdir()):
             _require_access(path, os.R_OK | (os.W_OK | os.X_OK if path == directory else 0))
-        if not config.metrics_dir.is_dir():
-            config.metrics_dir.mkdir(mode=0o700, exist_ok=True)
-            _given(os.open(config.metrics_dir, os.O_RDONLY | os.O_NOFOLLOW), directory)
-        if os.geteuid() == 0 and directory.stat().st_uid != 0 and not config.store.url:
+        _make_own(config.metrics_dir)
+        if os.geteuid() == 0 and directory.stat().st_uid != 0:
+            # Who makes what in them takes them as they are.
+            for name in ("tls", "journal", "edge.certificates", "edge.app-files"):
+                _make_own(directory / name)
             # An empty file is an empty database, and SQLite gives its others to whose it is.
             with contextlib.suppress(FileExistsError):
-                database = os.open(directory / "linkseal.db", os.O_WRONLY | _NEW, 0o644)
-                _given(database, directory)
+                if not config.store.url:
+                    database = os.open(directory / "linkseal.db", os.O_WRONLY | _NEW, 0o644)
+                    _given(database, directory)
     # The running parts map its files into memory: what cannot be written stops them at once.
     _require_access(config.metrics_dir, os.R_OK | os.W_OK | os.X_OK)
     return made
+
+
+def _make_own(path: Path) -> None:
+    if not path.is_dir():
+        path.mkdir(mode=0o700, exist_ok=True)
+        _given(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), path.parent)
 
 
 def _require_access(path: Path, mode: int) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from linkseal import datadir
 from linkseal.config import Config
-from linkseal.testing.service import linkseal
+from linkseal.journal.segment import SegmentWriter
+from linkseal.testing.service import ServiceProcess, linkseal
 from linkseal.vault import new_master_key, write_private
 
 NOBODY = 65534
@@ -102,6 +103,20 @@ def test_what_root_makes_in_the_directory_is_its_owners(place: Path) -> None:
     for words in (("customer", "list"), ("token", "rotate"), ("vault", "rotate")):
         done = run(data, *words, user=NOBODY)
         assert done.returncode == 0, done
+
+
+@as_root
+def test_a_service_that_root_ran_and_killed_leaves_all_to_the_owner(folder: Path) -> None:
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, NOBODY, NOBODY)
+    with ServiceProcess(folder) as service:
+        service.kill_everything()
+    SegmentWriter(data / "journal", 0).close()
+    # The metrics of a run are removed by the next one.
+    left = {path for path in data.rglob("*") if path.parent.name != "metrics"}
+    assert {path.parent.name for path in left} >= {"journal", "tls", "edge.certificates"}
+    assert {path for path in left if path.stat().st_uid != NOBODY} == set()
 
 
 @as_root

@@ -32,6 +32,7 @@ from typing import Final
 
 from linkseal.errors import JournalError
 from linkseal.journal.hit import Batch, Hit, encode_batch
+from linkseal.vault import give_to_owner
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """A segment is full past this many bytes."""
@@ -162,6 +163,7 @@ class SegmentWriter:
             for left in directory.glob(f".edge-{slot}-*.journal"):
                 left.unlink()
             self._handle = os.open(unnamed, _FLAGS, 0o600)
+            give_to_owner(self._handle, directory)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             unnamed.rename(self.path)
             _sync_directory(directory)
