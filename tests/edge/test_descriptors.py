@@ -19,6 +19,7 @@ from support.edge import (
     files_in,
     hello,
     no_descriptors,
+    read_reply,
     request,
     snapshot,
 )
@@ -47,7 +48,9 @@ def test_a_client_is_told_of_an_internal_error_and_may_come_back(
 ) -> None:
     first = hello(authority, BRANDED)
     # Until it has answered, the worker opens sockets of its own.
-    assert edge.get("/robots.txt").status == 200
+    kept = edge.connect()
+    kept.sendall(request("/robots.txt"))
+    assert read_reply(kept).status == 200
     before = open_sockets()
     with socket.create_connection(edge.https, 10) as connection:
         connection.sendall(first[:100])

@@ -71,9 +71,9 @@ class Edge:
         return wrapped
 
     def send(self, data: bytes, *, tls: str | None = None) -> Reply:
-        connection = self.connect(tls=tls)
-        connection.sendall(data)
-        return read_reply(connection)
+        with self.connect(tls=tls) as connection:
+            connection.sendall(data)
+            return read_reply(connection)
 
     def get(self, path: str, host: str = SHARED, **headers: str) -> Reply:
         return self.send(request(path, host, **headers))
