@@ -309,7 +309,8 @@ def test_a_ca_that_is_replaced_or_removed_is_asked_for_no_more(
     tmp_path: Path, authority: trustme.CA
 ) -> None:
     files = files_in(tmp_path)
-    known = snapshot(files, authority, client_cas=ASKED)
+    another = "t-def.ct.example.net"
+    known = snapshot(files, authority, client_cas=ASKED | {another: ASKED[TARGET]})
     tls = ListeningTLS(known, files, 100)
 
     def chosen(name: str) -> ssl.SSLContext:
@@ -323,8 +324,8 @@ def test_a_ca_that_is_replaced_or_removed_is_asked_for_no_more(
 
     first, target = chosen(BRANDED), chosen(TARGET)
     assert isinstance(first, AskingContext)
-    assert isinstance(target, AskingContext)
-    assert (chosen(BRANDED), chosen(TARGET)) == (first, target)
+    # Thousands of customers of one CDN take no more memory than one.
+    assert chosen(another) is target
     use(ASKED | {BRANDED: (der(STRANGER),)})
     assert chosen(BRANDED) is not first
     assert chosen(TARGET) is target

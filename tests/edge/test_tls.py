@@ -201,7 +201,7 @@ def test_a_certificate_that_cannot_be_read_leaves_the_others(
     branded.write_bytes(branded.read_bytes()[:100])
     # The wildcard is for another name, but a CDN that verifies the target's accepts it.
     context = tls._context_for(BRANDED)
-    assert context is tls._context((known.certificates[0].files, 1, None), known.ticket_secret)
+    assert context is tls._context((known.certificates[0].files, 1, ()), known.ticket_secret)
     Client(tls, authority, SHARED).connect()
 
 

@@ -9,8 +9,9 @@ A session can be resumed at every worker, and only for the customer it was made 
 context serves the names of one customer, and its ticket keys are made from the snapshot's
 secret and that customer. The listening context gives no tickets.
 
-Names whose CDN shows a certificate of its own have a context each, which asks for it and never
-refuses one; it gives no tickets, so that what was shown is what is shown today.
+Where the CDN shows a certificate of its own, names of one certificate and the same CAs have a
+context, which asks for it and never refuses one; it gives no tickets, so that what was shown is
+what is shown today.
 
 Settings: Mozilla's "intermediate" recommendation: TLS 1.2 and 1.3, forward secrecy only.
 """
@@ -39,10 +40,9 @@ from linkseal.edge.openssl import (
 from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
 from linkseal.errors import VaultError
 
-_Asked = tuple[str, tuple[bytes, ...]]
-"""A name in whose handshakes the client is asked for a certificate, and of which CAs."""
-_Scope = tuple[tuple[str, ...], int | None, _Asked | None]
-"""What a context is for: certificates, whose names they are shown for, and what is asked there."""
+_Scope = tuple[tuple[str, ...], int | None, tuple[bytes, ...]]
+"""What a context is for: certificates, whose names they are shown for, and of which CAs a client
+is asked for one there; of none: it is not asked."""
 
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -103,21 +103,20 @@ class ListeningTLS:
         shared = by_name.get(snapshot.shared_host) or by_name.get(_wildcard(snapshot.shared_host))
         if shared is not None:
             # Loaded now, so that a bad one is refused here and not at a recipient's handshake.
-            self._context((shared.files, None, None), snapshot.ticket_secret)
+            self._context((shared.files, None, ()), snapshot.ticket_secret)
         self._by_name = by_name
         self._left_out.clear()
         rotated = snapshot.ticket_secret != self._snapshot.ticket_secret
         self._snapshot = snapshot
         self.canary.use(snapshot.canary)
         living = {certificate.files for certificate in snapshot.certificates}
-        asked = snapshot.client_cas
+        asked = {(), *snapshot.client_cas.values()}
         for scope in list(self._contexts):
-            files, _, of = scope
-            if files not in living or (of is not None and asked.get(of[0]) != of[1]):
+            if scope[0] not in living or scope[2] not in asked:
                 del self._contexts[scope]
         if rotated:
             for scope, context in self._contexts.items():
-                if scope[2] is None:
+                if not scope[2]:
                     share_tickets(context, snapshot.ticket_secret, _text(scope))
 
     def choose(self, hello: bytes) -> tuple[ssl.SSLContext | None, str]:
@@ -183,9 +182,9 @@ class ListeningTLS:
     def _context_for(self, name: str | None, *, ask: bool = True) -> ssl.SSLContext | None:
         snapshot = self._snapshot
         host = name.lower().rstrip(".") if name else ""
-        customer = snapshot.hosts.get(host)
-        authorities = snapshot.client_cas.get(host) if ask else None
-        asked = (host, authorities) if authorities else None
+        asked = snapshot.client_cas.get(host, ()) if ask else ()
+        # Without sessions there is nothing that one customer's names must not share.
+        customer = None if asked else snapshot.hosts.get(host)
         while (certificate := self.certificate_for(name)) is not None:
             try:
                 scope = (certificate.files, customer, asked)
@@ -204,10 +203,10 @@ class ListeningTLS:
             self._contexts.move_to_end(scope)
             return kept
         files, _, asked = scope
-        context = _new_context() if asked is None else _asking_context(asked)
+        context = _asking_context(asked) if asked else _new_context()
         for each in files:
             _with_file(self._files.load(each), context.load_cert_chain)
-        if asked is None:
+        if not asked:
             share_tickets(context, secret, _text(scope))
         self._contexts[scope] = context
         self._left_out.pop(files, None)
@@ -255,11 +254,11 @@ def _wildcard(host: str) -> str:
     return f"*.{host.partition('.')[2]}"
 
 
-def _asking_context(asked: _Asked) -> ssl.SSLContext:
+def _asking_context(authorities: tuple[bytes, ...]) -> ssl.SSLContext:
     asking = AskingContext(ssl.PROTOCOL_TLS_SERVER)
     _set_up(asking)
     # Where OpenSSL cannot be reached, nobody is asked.
-    context = asking if ask_clients(asking, asked[1]) else _new_context()
+    context = asking if ask_clients(asking, authorities) else _new_context()
     forbid_resumption(context)
     return context
 
