@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -242,16 +243,16 @@ def test_a_file_in_the_place_of_the_directory_is_told(tmp_path: Path) -> None:
 
 
 HOLDER = """
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 from linkseal import datadir
 from linkseal.config import Config
 with datadir.hold(Config(data_dir=Path(sys.argv[1])), wait=0):
     if not os.fork():
-        time.sleep(6)
+        sys.stdin.read()
         os._exit(0)
     print("held", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 
@@ -260,17 +261,21 @@ def test_a_supervisor_that_lives_is_told_at_once_and_its_orphans_are_waited_for(
 ) -> None:
     config = Config(data_dir=tmp_path)
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as supervisor:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdin
         assert supervisor.stdout
         assert supervisor.stdout.readline() == b"held\n"
         began = time.monotonic()
-        with pytest.raises(ServiceError) as refusal, datadir.hold(config, wait=20):
+        with pytest.raises(ServiceError) as refusal, datadir.hold(config, wait=60):
             pass
         assert refusal.value.code == "already-running"
-        took = time.monotonic() - began
+        assert datadir.SUPERVISOR_WAIT <= time.monotonic() - began < 30
         supervisor.kill()
-    assert 1.5 < took < 4
-    with pytest.raises(ServiceError), datadir.hold(config, wait=0):
-        pass
-    with datadir.hold(config, wait=20):
-        assert time.monotonic() - began > 4
+        supervisor.wait()
+        with pytest.raises(ServiceError), datadir.hold(config, wait=0):
+            pass
+        orphan_leaves = threading.Timer(1, supervisor.stdin.close)
+        orphan_leaves.start()
+        with datadir.hold(config, wait=60):
+            assert supervisor.stdin.closed
+        orphan_leaves.join()
