@@ -129,9 +129,9 @@ class ServiceProcess(Running):
             raise
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the log's events so far."""
-        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        """Return the log's events so far; a line that is being written is none yet."""
+        text = self.log_file.read_text(encoding="utf-8", errors="replace")
+        return [json.loads(line) for line in text.split("\n")[:-1] if line.startswith("{")]
 
     def pids(self) -> dict[str, int]:
         """Return the process id of each part, as last started."""
