@@ -13,6 +13,7 @@ from support.certificates import (
     BASE,
     refused,
 )
+from support.processes import is_running
 
 
 def hook_at(folder: Path, script: str) -> Path:
@@ -95,15 +96,6 @@ def test_a_hook_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     while any(is_running(pid) for pid in started) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert [pid for pid in started if is_running(pid)] == []
-
-
-def is_running(pid: int) -> bool:
-    """Whether it runs; an orphan that nobody reaps yet does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def test_a_hook_that_leaves_something_running_is_done_when_it_is(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from linkseal.config import Address
 from linkseal.testing.acme_directory import AcmeDirectory
@@ -20,6 +20,7 @@ from linkseal.testing.knot import Knot
 from linkseal.testing.programs import free_port
 from linkseal.testing.service import ServiceProcess, linkseal
 
+T = TypeVar("T")
 BASE = "ct.example"
 BRANDED = "links.acme.example"
 ZONE = [
@@ -160,10 +161,9 @@ def issuer(context: ssl.SSLContext, address: Address, name: str) -> str:
         return dict(part[0] for part in peer["issuer"])["commonName"]  # type: ignore[misc]
 
 
-def eventually(check: Callable[[], bool], seconds: float = 60) -> bool:
+def eventually(read: Callable[[], T], seconds: float = 60) -> T:
+    """Read until the answer is true or the time is over; return the last answer."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.2)
-    return False
+    while not (value := read()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return value

@@ -8,7 +8,6 @@ import socket
 import sqlite3
 import ssl
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,13 @@ from linkseal.certificates.held import UPLOADED, to_store
 from linkseal.errors import CertificateError
 from linkseal.store import CertificateRoute, Challenge, NameKind, Store
 from linkseal.testing.service import ServiceProcess
+from support.lab import eventually
 
 GOOD = "good.acme.example"
 FAULTS: dict[str, Any] = {
     "sealed_key": b"\0" * 64,
     "chain": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 }
-
-
-def eventually(read: Callable[[], bool], seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (value := read()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return value
 
 
 def hold(service: ServiceProcess, authority: trustme.CA, name: str, damage: str = "") -> None:
