@@ -44,15 +44,16 @@ def store(url: str) -> Iterator[Store]:
         yield opened
 
 
-def claim(store: Store, host: str, tag: str) -> None:
+def claim(store: Store, host: str, tag: str, *, customer: int = 1, take_over: str = "") -> None:
     store.domains.claim(
         host,
-        customer_id=1,
+        customer_id=customer,
         target=f"t-{tag}.ct.example",
         ownership="ct-verify=1",
         delegation=f"{tag}.acme.ct.example",
         who="ann",
         now=NOW,
+        take_over=take_over,
     )
 
 
@@ -128,6 +129,10 @@ def test_a_new_claim_begins_without_one(store: Store) -> None:
     assert refusal.value.code == "domain-released"
     claim(store, HOST, "2")
     assert store.client_authorities.of(HOST) is None
+    put(store, OLD, OTHER)
+    taker = store.customers.add("taker").id
+    claim(store, OTHER, "3", customer=taker, take_over="it is theirs, by mail")
+    assert store.client_authorities.of(OTHER) is None
     with pytest.raises(StoreError) as missing:
         put(store, NEW, "links.nobody.example")
     assert missing.value.code == "domain-missing"

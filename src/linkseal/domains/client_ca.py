@@ -104,12 +104,7 @@ def read_authority(data: bytes, now: datetime, *, source: str) -> ClientAuthorit
     for link in links:
         _refuse(link, now)
     pem = b"".join(link.public_bytes(serialization.Encoding.PEM) for link in links)
-    return ClientAuthority(
-        hashlib.sha256(pem).hexdigest(),
-        pem.decode("ascii"),
-        "; ".join(_text(link.subject) for link in links),
-        min(link.not_valid_after_utc for link in links),
-    )
+    return authority_of(pem.decode("ascii"))
 
 
 def authority_of(pem: str) -> ClientAuthority:
