@@ -15,6 +15,8 @@ from linkseal.prober.request import Budget, ProbeRequest
 _BETWEEN: Final = 0.5
 _REFUSED: Final = 2
 """Refusals in a row that are believed: connections made before may still be answered."""
+_RIGHT: Final = 4
+"""Right answers in a row that are believed: longer than any worker of the edge waits to look."""
 
 
 async def ask_canary(
@@ -28,7 +30,7 @@ async def ask_canary(
         seen: The look: only an address that led to us is asked.
         seconds: How long at most.
     """
-    return await _ask_until(_is_settled, "canary", request, config, seen, seconds)
+    return await _ask_until(_is_settled, _REFUSED, "canary", request, config, seen, seconds)
 
 
 async def ask_after_canary(
@@ -44,12 +46,13 @@ async def ask_after_canary(
         seen: The look: only an address that led to us is asked.
         seconds: How long at most.
     """
-    asked = await _ask_until(_is_right, "canary-end", request, config, seen, seconds)
+    asked = await _ask_until(_is_right, _RIGHT, "canary-end", request, config, seen, seconds)
     return asked[-1:]
 
 
 async def _ask_until(
     is_enough: Callable[[Sequence[Exchange]], bool],
+    of_last: int,
     purpose: str,
     request: ProbeRequest,
     config: ProberConfig,
@@ -62,7 +65,7 @@ async def _ask_until(
     ends = loop.time() + seconds
     last: list[Exchange] = []
     while address and loop.time() < ends:
-        last = [*last[1 - _REFUSED :], await exchanges.canary(address, purpose)]
+        last = [*last[1 - of_last :], await exchanges.canary(address, purpose)]
         if is_enough(last):
             break
         await asyncio.sleep(_BETWEEN)
@@ -70,8 +73,7 @@ async def _ask_until(
 
 
 def _is_right(last: Sequence[Exchange]) -> bool:
-    echo = last[-1].echo
-    return echo is not None and not echo.canary
+    return len(last) == _RIGHT and all(each.echo and not each.echo.canary for each in last)
 
 
 def _reached(exchange: Exchange) -> bool:
