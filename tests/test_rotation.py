@@ -188,6 +188,31 @@ def test_a_directory_that_has_its_keyring_only_is_rotated(tmp_path: Path) -> Non
     assert datadir.open_keyring(config).keys == keyring.keys
 
 
+def test_keys_on_another_volume_are_rotated_there(kept: Kept, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    links = [kept.config.master_key_file, kept.config.keyring_file]
+    links.append(datadir.probe_key_file(kept.config))
+    for link in links:
+        link.rename(volume / link.name)
+        link.symlink_to(volume / link.name)
+    before = [link.read_bytes() for link in links]
+    (volume / ".master.key.left").touch()
+    rotate_master_key(kept.config)
+    assert [link.readlink().parent for link in links] == [volume] * 3
+    assert not {*before} & {link.read_bytes() for link in links}
+    assert {path.name for path in volume.iterdir()} == {link.name for link in links}
+    assert open_url(datadir.open_keyring(kept.config), kept.url) == CLICK
+
+
+def test_token_keys_of_rotations_at_once_are_all_kept(kept: Kept) -> None:
+    """Links may have been sealed with any of them."""
+    rotate = [sys.executable, "-m", "linkseal", "--config", str(kept.config_file)]
+    rotations = [subprocess.Popen([*rotate, "token", "rotate"]) for _ in range(4)]
+    assert [each.wait(60) for each in rotations] == [0] * 4
+    assert len(datadir.open_keyring(kept.config).keys) == 5
+
+
 def test_a_running_service_is_not_pulled_from_under(kept: Kept) -> None:
     before = kept.config.master_key_file.read_bytes()
     with datadir.hold(kept.config, wait=0), pytest.raises(ServiceError) as refusal:

@@ -13,7 +13,7 @@
 ``linkseal.db``           the database, when no other is configured
 ``metrics/``              the running parts' metrics
 ``service.json``          where a running service listens; ``service.lock`` holds it
-``sealing.lock``          held by who seals, and alone by who rotates the master key
+``sealing.lock``          held by who seals, and alone by who rotates keys
 ========================  ====================================================
 """
 
@@ -279,11 +279,11 @@ def _given(handle: int, directory: Path) -> None:
 def sealing(config: Config, *, alone: bool = False) -> Iterator[None]:
     """Keep the master key as it is from opening the vault until what it sealed is stored.
 
-    Waits: those who seal for one who rotates the key, and that one for all of them.
+    Waits: those who seal for one who rotates that or a token key, and that one for all of them.
 
     Args:
         config: Whose.
-        alone: For the one who rotates it.
+        alone: For the one who rotates.
 
     Raises:
         VaultError: The directory is not this user's to write.

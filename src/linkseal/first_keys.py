@@ -41,7 +41,7 @@ def replace_lost_keyring(config: Config) -> None:
         VaultError: ``keyring-there``, whatever its state: nothing is ever written over it; or the
             master key cannot be used, or nothing be written.
     """
-    with datadir.sealing(config):
+    with datadir.sealing(config, alone=True):
         if datadir.has_keyring(config):
             raise VaultError(
                 f"the keyring {config.keyring_file} is there: no links are given up",

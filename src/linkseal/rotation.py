@@ -56,7 +56,8 @@ def rotate_master_key(config: Config) -> int:
         count = _reseal(config, vault)
         write_private(file, keys[0].encode() + b"\n")
         # What a try that was killed was just writing holds keys too.
-        for unfinished in file.parent.glob(f".{file.name}.*"):
+        real = file.resolve()
+        for unfinished in real.parent.glob(f".{real.name}.*"):
             unfinished.unlink(missing_ok=True)
     return count
 

@@ -93,12 +93,15 @@ def write_private(path: Path, data: bytes, *, for_owner: bool = True) -> None:
     Args:
         path: Where.
         data: What.
-        for_owner: See :func:`give_to_owner`; else it stays this user's.
+        for_owner: It is of a data directory: see :func:`give_to_owner`, and a link, as to another
+            volume, is followed. Else it stays this user's, and takes the place of a link.
 
     Raises:
         VaultError: It could not be written; the old file is as it was.
     """
     try:
+        if for_owner and path.is_symlink():
+            path = _followed(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -124,6 +127,16 @@ def write_private(path: Path, data: bytes, *, for_owner: bool = True) -> None:
             hint="free disk space or mend the permissions",
             retryable=True,
         ) from error
+
+
+def _followed(link: Path) -> Path:
+    if os.geteuid() == 0 and link.parent.stat().st_uid != 0:
+        raise VaultError(
+            f"{link} is a link, and root follows none that another user may have made",
+            code="vault-unwritable",
+            hint="run this as the user that runs linkseal",
+        )
+    return Path(os.path.realpath(link))
 
 
 def give_to_owner(handle: int, directory: Path) -> None:

@@ -137,6 +137,9 @@ def test_what_the_owner_put_there_is_not_given_to_him(place: Path) -> None:
         done = run(data, *words)
         assert done.returncode == 0, done
     assert {path.stat().st_uid for path in roots.iterdir()} == {0}
+    config.keyring_file.rename(roots / "keyring.json")
+    config.keyring_file.symlink_to(roots / "keyring.json")
+    told(run(data, "token", "rotate"), "vault-unwritable")
 
 
 @as_root

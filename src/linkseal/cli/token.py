@@ -66,7 +66,7 @@ def rotate(
         out.print("a new keyring seals from now on; no link sent before opens", markup=False)
         return
     found = with_keys(context)
-    with datadir.sealing(found):
+    with datadir.sealing(found, alone=True):
         rotated = rotated_keyring(datadir.open_keyring(found))
         save_keyring(found.keyring_file, rotated, datadir.open_vault(found))
     out.print(
