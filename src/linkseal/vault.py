@@ -97,7 +97,8 @@ def write_private(path: Path, data: bytes, *, for_owner: bool = True) -> None:
             volume, is followed. Else it stays this user's, and takes the place of a link.
 
     Raises:
-        VaultError: It could not be written; the old file is as it was.
+        VaultError: It could not be written, or ``link-not-followed``: root was to follow a link in
+            another user's directory; the old file is as it was.
     """
     try:
         if for_owner and path.is_symlink():
@@ -133,7 +134,7 @@ def _followed(link: Path) -> Path:
     if os.geteuid() == 0 and link.parent.stat().st_uid != 0:
         raise VaultError(
             f"{link} is a link, and root follows none that another user may have made",
-            code="vault-unwritable",
+            code="link-not-followed",
             hint="run this as the user that runs linkseal",
         )
     return Path(os.path.realpath(link))

@@ -139,7 +139,7 @@ def test_what_the_owner_put_there_is_not_given_to_him(place: Path) -> None:
     assert {path.stat().st_uid for path in roots.iterdir()} == {0}
     config.keyring_file.rename(roots / "keyring.json")
     config.keyring_file.symlink_to(roots / "keyring.json")
-    told(run(data, "token", "rotate"), "vault-unwritable")
+    told(run(data, "token", "rotate"), "link-not-followed")
 
 
 @as_root
