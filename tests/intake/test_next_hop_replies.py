@@ -12,7 +12,7 @@ import pytest
 from linkseal.config import Address
 from linkseal.store import Store
 from support.intake import MakeProxy, Proxy, RawClient, raw_client, transact
-from support.scripted_hop import BANNER, END, ScriptedHop, scripted_hop
+from support.scripted_hop import BANNER, BEGUN, END, ScriptedHop, scripted_hop
 
 # What is no answer to any of these commands: RFC 5321 §4.2.
 NO_ANSWERS = ["354 go", "100 wait", "999 x", "25 ok", "garbage", "2x0 ok"]
@@ -202,3 +202,26 @@ async def test_helo_is_no_way_around_a_refusal(make_proxy: MakeProxy) -> None:
 def greetings(hop: ScriptedHop) -> list[str]:
     words = [line.partition(" ")[0] for line in hop.heard]
     return [word for word in words if word in {"EHLO", "HELO"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("552 5.3.4 too large", "552 5.3.4 too large"),
+        ("250 2.0.0 fine", LOST),
+        ("250-2.0.0 no end of it", LOST),
+    ],
+)
+async def test_what_is_answered_before_its_end_is_not_sent_to_its_end(
+    make_proxy: MakeProxy, answer: str, told: str
+) -> None:
+    """The rest would be taken for commands, or accepted, after the client was told otherwise."""
+    message = b"Subject: x\r\n\r\n" + (b"x" * 990 + b"\r\n") * 20_000
+    patience = 1.0 if "-" in answer else 60.0
+    async with talking(make_proxy, {BEGUN: answer}, data_timeout=patience) as (hop, client, _):
+        assert await transact(client, message) == told
+        hop.reads_on.set()
+        await hop.wait_for_ends(2)
+        assert hop.messages == []
+        hop.answers.clear()
+        assert await transact(client) == DONE

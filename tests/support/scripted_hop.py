@@ -10,21 +10,22 @@ from collections.abc import AsyncIterator, Mapping
 from linkseal.config import Address
 
 BANNER = ""
-END = "."
-"""What a script calls the connection and the end of a message by, which are no commands."""
+BEGUN, END = "...", "."
+"""What a script calls the connection, the beginning and the end of a message by."""
 
 
 class ScriptedHop:
     """Answers by the first word of a command, else as a mail server would.
 
     Args:
-        answers: Reply by verb, or :data:`BANNER`, or :data:`END`.
+        answers: Reply by verb, or :data:`BANNER`, :data:`BEGUN` or :data:`END`.
         tls: What STARTTLS goes on with, where that is answered by 220.
 
     Attributes:
         answers: As given; may be changed at any time.
         heard: Every command line, in order; those that were encrypted begin with ``*``.
         messages: Every message whose end was seen.
+        reads_on: Set where it reads a message although it has answered its beginning.
         address: Where it listens.
     """
 
@@ -34,6 +35,7 @@ class ScriptedHop:
         self.heard: list[str] = []
         self.messages: list[bytes] = []
         self.address = Address("127.0.0.1", 0)
+        self.reads_on = asyncio.Event()
         self._ended = asyncio.Condition()
         self._ends = 0
 
@@ -57,7 +59,7 @@ class ScriptedHop:
                 if verb == "STARTTLS" and self._tls and answer.startswith("220"):
                     await writer.start_tls(self._tls)
                 if verb == "DATA" and answer.startswith("354"):
-                    self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
+                    self.messages.append(await self._read_message(reader, writer))
                     await self._say(writer, self.answers.get(END, "250 2.0.0 kept"))
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             pass
@@ -66,6 +68,18 @@ class ScriptedHop:
             async with self._ended:
                 self._ends += 1
                 self._ended.notify_all()
+
+    async def _read_message(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        message = bytearray()
+        if BEGUN in self.answers:
+            message += await reader.readuntil(b"\n")
+            await self._say(writer, self.answers[BEGUN])
+            await self.reads_on.wait()
+        while not message.endswith(b"\r\n.\r\n"):
+            message += await reader.readuntil(b"\n")
+        return bytes(message)
 
     async def _say(self, writer: asyncio.StreamWriter, reply: str) -> None:
         writer.write(reply.encode() + b"\r\n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import re
 import ssl
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import aiosmtplib
 
@@ -235,15 +237,31 @@ class Conversation:
             if reply.code == _GO_ON and (protocol := self._client.protocol) is not None:
                 protocol.write(_stuffed(content))
                 reply = _reply(await protocol.read_response(timeout=timeout))
-                if reply.accepted:
+                if self._is_sending():
+                    # What is still to come would be taken for commands, or answered as well.
+                    self._break_off()
+                elif reply.accepted:
                     return Reply(_DONE, reply.text)
         except (aiosmtplib.SMTPException, OSError) as error:
-            self._client.close()
+            self._break_off()
             raise lost(str(error)) from error
         if reply.refused:
             return reply
-        self._client.close()
+        self._break_off()
         raise lost(f"the message was answered {reply.line}")
+
+    def _is_sending(self) -> bool:
+        transport = self._transport()
+        return transport is not None and transport.get_write_buffer_size() > 0
+
+    def _break_off(self) -> None:
+        """Close without sending what waits: it must not accept what we say it did not."""
+        if (transport := self._transport()) is not None:
+            transport.abort()
+        self._client.close()
+
+    def _transport(self) -> asyncio.WriteTransport | None:
+        return cast("asyncio.WriteTransport | None", self._client.transport)
 
     async def close(self) -> None:
         """Say QUIT and close."""
