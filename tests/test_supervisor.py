@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 PARTS = """
-import os, select, sys
+import os, select, signal, sys
 import structlog
 from linkseal.stopping import stop_signal
 from linkseal.supervisor import Part, Supervisor
@@ -30,11 +31,19 @@ def store(stop_fd):
     stopped = stop_signal()
     say("storing", os.getpid())
     select.select([stopped], [], [])
+    if sys.argv[1] == "killed as it stores" and not os.path.exists("killed"):
+        os.mknod("killed")
+        os.kill(os.getpid(), signal.SIGKILL)
     say("stored", os.getpid())
+
+def ready():
+    # Somebody who waits for just this may be as quick as that.
+    if sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 Supervisor(
     [Part("taker", take), Part("storer", store, stage=1)], lambda asked: None, lambda pid: None
-).run()
+).run(ready)
 """
 
 
@@ -59,13 +68,14 @@ class Supervised:
     def let_go(self) -> list[str]:
         """Let the taker leave; return all that is said until everything is gone."""
         said, _ = self._process.communicate(b"\n", timeout=20)
+        assert self._process.returncode == 0
         return said.decode().splitlines()
 
 
 @contextmanager
 def supervised() -> Iterator[Supervised]:
     with subprocess.Popen(
-        [sys.executable, "-c", PARTS],
+        [sys.executable, "-c", PARTS, ""],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -103,3 +113,25 @@ def test_what_stores_is_started_once_more_when_killed_while_others_stop() -> Non
         storing, stored = service.let_go()
         assert storing.startswith("storing ")
         assert stored == storing.replace("storing", "stored")
+
+
+def words(how: str, directory: Path) -> list[str]:
+    """Return what is said by parts that are told to stop as soon as they are there."""
+    done = subprocess.run(
+        [sys.executable, "-c", PARTS, how],
+        cwd=directory,
+        input=b"\n",
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    return sorted(line.split()[0] for line in done.stdout.decode().splitlines())
+
+
+def test_told_to_stop_in_the_moment_it_is_ready_it_stops_as_ever(tmp_path: Path) -> None:
+    assert words("stopped at once", tmp_path) == ["leaving", "stored", "storing", "taking"]
+
+
+def test_what_stores_is_started_once_more_when_killed_while_it_stores(tmp_path: Path) -> None:
+    said = words("killed as it stores", tmp_path)
+    assert said == ["leaving", "stored", "storing", "storing", "taking"]

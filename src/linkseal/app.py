@@ -112,8 +112,8 @@ class Service:
                 # Tried here before it is saved: workers must be able to start by it.
                 self._tls = ListeningTLS(snapshot, self._files, self._config.edge.max_contexts)
                 self._save(snapshot)
-                self._announce(on_ready)
-                Supervisor(self._parts(), self._tick, forget_process).run()
+                supervisor = Supervisor(self._parts(), self._tick, forget_process)
+                supervisor.run(lambda: self._announce(on_ready))
             finally:
                 self._config.service_file.unlink(missing_ok=True)
                 for listener in self._listeners.values():

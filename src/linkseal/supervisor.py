@@ -41,7 +41,7 @@ class Part:
             supervisor is gone. Stops on SIGTERM, which is blocked until it unblocks it
             with a handler in place: no order to stop is lost while a part starts.
         stage: Stopped in rising order: first what takes in, last what stores. A part of a
-            later stage that is down then is started once more, to finish its work.
+            later stage that is down then, or dies, is started once more, to finish its work.
         grace: Seconds to stop in before it is killed.
     """
 
@@ -85,10 +85,16 @@ class Supervisor:
         self._died = died
         self._pipe_read, self._pipe_write = os.pipe()
 
-    def run(self) -> None:
-        """Supervise until told to stop; on return every part is gone."""
+    def run(self, ready: Callable[[], None]) -> None:
+        """Supervise until told to stop; on return every part is gone.
+
+        Args:
+            ready: Called before the first part is started. An order to stop that comes from then
+                on waits until all of them are there, to be stopped as ever.
+        """
         old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
+            ready()
             for part in self._parts:
                 self._start(part, old_mask)
             self._loop(old_mask)
@@ -162,23 +168,31 @@ class Supervisor:
 
     def _stop(self, old_mask: Iterable[int]) -> None:
         for stage in sorted({part.stage for part in self._parts}):
-            # One that died since the last look has not finished its work either.
             self._reap()
-            for part in self._parts:
-                if part.stage == stage > 0 and not part.pid:
-                    self._start(part, old_mask)
-            living = [part for part in self._parts if part.stage == stage and part.pid]
-            for part in living:
-                os.kill(part.pid, signal.SIGTERM)
-            self._wait(living)
+            later = stage > 0
+            unfinished = [
+                each for each in self._parts if each.stage == stage and (each.pid or later)
+            ]
+            # One that was killed may still be dying, and be seen to be dead only as it is ended.
+            for _ in range(2 if later else 1):
+                for part in unfinished:
+                    if not part.pid:
+                        self._start(part, old_mask)
+                unfinished = self._end(unfinished)
         log.info("stopped")
 
-    def _wait(self, parts: Sequence[Part]) -> None:
+    def _end(self, parts: Sequence[Part]) -> list[Part]:
+        """Tell parts to stop, wait until they are gone; return those that died instead."""
+        for part in parts:
+            os.kill(part.pid, signal.SIGTERM)
+        died: list[Part] = []
         deadline = time.monotonic() + max((part.grace for part in parts), default=0.0)
         for part in parts:
             while True:
-                pid, _ = os.waitpid(part.pid, os.WNOHANG)
+                pid, status = os.waitpid(part.pid, os.WNOHANG)
                 if pid:
+                    if status:
+                        died.append(part)
                     break
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -191,3 +205,4 @@ class Supervisor:
                     # Told to stop once more: stop waiting for the slow ones.
                     deadline = time.monotonic()
             part.pid = 0
+        return died
