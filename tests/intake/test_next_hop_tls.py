@@ -12,8 +12,8 @@ import aiosmtplib
 import pytest
 import trustme
 
-from support.intake import MakeProxy, mail, send
-from support.scripted_hop import scripted_hop
+from support.intake import MakeProxy, mail, raw_client, send, transact
+from support.scripted_hop import BEGUN, scripted_hop
 
 EHLO = "250-hop.example\r\n250-AUTH PLAIN\r\n250 STARTTLS"
 STARTTLS = "220 2.0.0 go on"
@@ -81,3 +81,18 @@ async def test_a_refused_starttls_is_quoted_and_nothing_goes_in_the_clear(
         told = await refusal(make_proxy, next_hop=hop.address, next_hop_tls="starttls", **LOGIN)
     assert told == f"451 4.4.0 the next hop refused us: {answers['STARTTLS']}, try again later"
     assert {line.partition(" ")[0] for line in hop.heard} == {"EHLO", "STARTTLS"}
+
+
+async def test_a_message_that_is_answered_before_its_end_is_broken_off(
+    make_proxy: MakeProxy, side: Side
+) -> None:
+    """Not only where the connection itself tells what of it was not sent yet."""
+    message = b"Subject: x\r\n\r\n" + (b"x" * 990 + b"\r\n") * 20_000
+    async with scripted_hop({BEGUN: "250 2.0.0 fine"}, side.context, at_once=True) as hop:
+        smtp = {"next_hop": hop.address, "next_hop_tls": "tls", "next_hop_ca": side.ca}
+        async with make_proxy(**smtp) as proxy, raw_client(proxy) as client:
+            told = await transact(client, message)
+            hop.reads_on.set()
+            await hop.wait_for_ends(2)
+    assert told == "451 4.4.2 the next hop did not answer, try again later"
+    assert hop.messages == []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import aiosmtplib
+from aiosmtplib.protocol import SMTPProtocol
 
 from linkseal.config import SMTPConfig
 from linkseal.errors import IntakeError
@@ -23,6 +24,7 @@ FEATURES_KEPT = 30.0
 _MOST_QUOTED = 400
 _UNKNOWN_COMMAND = (500, 502)
 _GO_ON, _DONE = 354, 250
+_PIECE = 64 * 1024
 _DOT_FIRST = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -235,9 +237,13 @@ class Conversation:
             reply = _reply(await self._client.execute_command(b"DATA", timeout=timeout))
             # 250 to DATA accepts nothing, since nothing was sent.
             if reply.code == _GO_ON and (protocol := self._client.protocol) is not None:
-                protocol.write(_stuffed(content))
-                reply = _reply(await protocol.read_response(timeout=timeout))
-                if self._is_sending():
+                sending = asyncio.create_task(_write(protocol, _stuffed(content)))
+                try:
+                    reply = _reply(await protocol.read_response(timeout=timeout))
+                finally:
+                    early = sending.cancel()
+                    await asyncio.wait([sending])
+                if early:
                     # What is still to come would be taken for commands, or answered as well.
                     self._break_off()
                 elif reply.accepted:
@@ -250,18 +256,11 @@ class Conversation:
         self._break_off()
         raise lost(f"the message was answered {reply.line}")
 
-    def _is_sending(self) -> bool:
-        transport = self._transport()
-        return transport is not None and transport.get_write_buffer_size() > 0
-
     def _break_off(self) -> None:
         """Close without sending what waits: it must not accept what we say it did not."""
-        if (transport := self._transport()) is not None:
-            transport.abort()
+        if (transport := self._client.transport) is not None:
+            cast("asyncio.WriteTransport", transport).abort()
         self._client.close()
-
-    def _transport(self) -> asyncio.WriteTransport | None:
-        return cast("asyncio.WriteTransport | None", self._client.transport)
 
     async def close(self) -> None:
         """Say QUIT and close."""
@@ -282,6 +281,16 @@ def _stuffed(content: bytes) -> bytes:
     """Return a message as it goes over the line, its end included (RFC 5321 §4.5.2)."""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
     return _DOT_FIRST.sub(b"..", content) + end
+
+
+async def _write(protocol: SMTPProtocol, data: bytes) -> None:
+    """Write no faster than it is taken."""
+    # Where the connection ends, that is the reply's error too.
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+        for at in range(0, len(data), _PIECE):
+            # What asyncio.StreamWriter.drain() calls of a protocol.
+            await protocol._drain_helper()  # noqa: SLF001
+            protocol.write(data[at : at + _PIECE])
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
