@@ -164,7 +164,7 @@ def _kill(service: ServiceProcess, victim: str, seconds: float) -> int:
     killed = 0
     while time.monotonic() < end:
         time.sleep(0.4)
-        pid = service.pids()[victim]
+        pid = service.pids().get(victim, killed)
         if pid != killed:
             service.kill(victim)
             killed = pid

@@ -23,6 +23,8 @@ from linkseal.testing.service import ServiceProcess, linkseal
 from support.lab import eventually
 from support.processes import is_running
 
+PARTS = {"certificates", "collector", "edge-0", "edge-1", "smtp", "ops", "watch"}
+
 
 def click_url(service: ServiceProcess, link: int = 0) -> str:
     config = service.config
@@ -34,6 +36,12 @@ def click_url(service: ServiceProcess, link: int = 0) -> str:
 def events(service: ServiceProcess) -> list[Event]:
     with Store.open(service.config.store_url, migrate=False) as store:
         return list(store.events.list(EventFilter()))
+
+
+def parts_of(service: ServiceProcess) -> dict[str, int]:
+    """Return the process id of each part, once all have been started."""
+    assert eventually(lambda: set(service.pids()) == PARTS)
+    return service.pids()
 
 
 def test_a_bare_machine_serves_verified_https_and_stores_the_click(
@@ -48,9 +56,7 @@ def test_a_bare_machine_serves_verified_https_and_stores_the_click(
 
 
 def test_a_killed_part_is_restarted_and_the_others_go_on(service: ServiceProcess) -> None:
-    parts = {"certificates", "collector", "edge-0", "edge-1", "smtp", "ops", "watch"}
-    assert eventually(lambda: set(service.pids()) == parts)
-    before = service.pids()
+    before = parts_of(service)
     for part in before:
         service.kill(part)
     assert eventually(lambda: all(service.pids()[part] != pid for part, pid in before.items()))
@@ -79,7 +85,7 @@ def test_two_services_on_one_data_directory_are_refused(service: ServiceProcess)
 
 def test_sigterm_stops_every_process_and_keeps_what_was_answered(folder: Path) -> None:
     with ServiceProcess(folder) as service:
-        pids = service.pids()
+        pids = parts_of(service)
         Recipient(service.config.edge.https, service.ca_file).fetch(click_url(service))
         assert service.stop() == 0
     for pid in pids.values():
@@ -94,7 +100,7 @@ def test_parts_leave_when_the_supervisor_is_killed_and_a_new_service_takes_over(
 ) -> None:
     service = ServiceProcess(folder)
     service.start()
-    pids = service.pids()
+    pids = parts_of(service)
     os.kill(service.pid, signal.SIGKILL)
     with ServiceProcess(folder) as successor:
         assert not any(is_running(pid) for pid in pids.values())
@@ -190,9 +196,8 @@ def test_as_many_files_may_be_open_as_the_machine_allows(folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
     try:
         with ServiceProcess(folder) as service:
-            assert eventually(lambda: "edge-0" in service.pids())
-            pids = service.pids()
-            assert resource.prlimit(pids["edge-0"], resource.RLIMIT_NOFILE) == (hard, hard)
+            edge = parts_of(service)["edge-0"]
+            assert resource.prlimit(edge, resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
