@@ -32,9 +32,10 @@ def serving(edge: Edge, authority: trustme.CA, tmp_path: Path) -> Edge:
     ids = {kind: put(content) for kind, content in CONTENT.items()}
     known = snapshot(files_in(tmp_path), authority, app_files={HOST: ids})
     save_snapshot(path, known, VAULT)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while edge.get(PATHS[0], HOST).status != 200:
         assert time.monotonic() < deadline
+        time.sleep(0.02)
     return edge
 
 

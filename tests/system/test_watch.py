@@ -41,7 +41,7 @@ def click_at_edge(mine: Customer, link: str, name: str) -> None:
 
 
 async def until(
-    what: Callable[[], Awaitable[str]], wanted: Callable[[str], bool], seconds: float = 90.0
+    what: Callable[[], Awaitable[str]], wanted: Callable[[str], bool], seconds: float = 240.0
 ) -> str:
     deadline = time.monotonic() + seconds
     while not wanted(found := await what()):
