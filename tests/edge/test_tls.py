@@ -309,11 +309,10 @@ def test_a_ca_is_answered_on_any_name_by_token(
     edge = make_edge()
     path = "/.well-known/acme-challenge/tok-1"
     known = snapshot(files_in(edge.directory), authority, challenges={"tok-1": "tok-1.thumbprint"})
+    assert edge.get(path, "new.acme.example").status == 421
     save_snapshot(edge.directory / "edge.snapshot", known, VAULT)
-    deadline = time.monotonic() + 20
-    while (reply := edge.get(path, "new.acme.example")).status != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    # At once: the CA may ask another worker than the one that was seen to answer.
+    reply = edge.get(path, "new.acme.example")
     assert (reply.status, reply.body) == (200, b"tok-1.thumbprint")
     assert edge.get(path, SHARED).body == b"tok-1.thumbprint"
     assert edge.get("/.well-known/acme-challenge/tok-2", "new.acme.example").status == 421

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from linkseal.domains.base import DomainState, SendingIP, choose_base
-from linkseal.domains.checks import Report
+from linkseal.domains.checks import Report, Result, Verdict
 from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.store import Store
 from linkseal.watch.looking import keep_report
 from support.desk import HOST, Desk
+
+ANSWERED = Verdict("HTTP-02", Result.PASS, "echo", "our signed answer", "It came.")
 
 
 @pytest.fixture
@@ -25,7 +27,9 @@ def kept(desk: Desk) -> Iterator[Store]:
 def look(store: Store, minutes: int, *, https_only: bool | None) -> bool:
     """Keep a look's report, and tell what is known after it."""
     at = datetime.now(UTC) + timedelta(minutes=minutes)
-    assert keep_report(store, store.domains.get(HOST), Report((), https_only=https_only), at)
+    assert keep_report(
+        store, store.domains.get(HOST), Report((ANSWERED,), https_only=https_only), at
+    )
     return store.domains.get(HOST).https_only
 
 

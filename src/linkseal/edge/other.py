@@ -81,7 +81,11 @@ def answer_other(
         return None
     text = None
     if path.startswith(CHALLENGE_PATH):
-        text = state.challenges.get(path.removeprefix(CHALLENGE_PATH))
+        token = path.removeprefix(CHALLENGE_PATH)
+        if token not in state.challenges:
+            # Another worker may have shown it to us who asked first; the CA asks this one.
+            state.look_again()
+        text = state.challenges.get(token)
     if text is not None:
         # A CA is answered on whatever name, for a name gets its certificate before it is
         # served; the token is nothing one can guess.

@@ -66,6 +66,7 @@ class EdgeState:
         connections: Every open one.
         opening: Those whose handshake is not done.
         draining: Whether the worker is on its way out.
+        look_again: Looks for a newer snapshot now, where the next tick would be too late.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class EdgeState:
         self.connections: set[EdgeProtocol] = set()
         self.opening: set[asyncio.Future[Any]] = set()
         self.draining = False
+        self.look_again: Callable[[], None] = lambda: None
         self.shared = shared
         self.app_files = app_files
         self.probes = Probes(slot, snapshot.probe_key, shared)

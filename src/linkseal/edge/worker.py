@@ -63,6 +63,53 @@ class WorkerSetup:
     shared: Shared = field(default_factory=Shared)
 
 
+class Snapshots:
+    """What a worker serves by, as it is written anew.
+
+    Attributes:
+        first: The one there is at the start.
+
+    Raises:
+        VaultError: It cannot be read.
+    """
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._setup = setup
+        self._seen = _stat(setup.snapshot_file)
+        self._failing = False
+        self.first = load_snapshot(setup.snapshot_file, setup.vault)
+        setup.tls.use(self.first)
+
+    def look(self, state: EdgeState) -> None:
+        """Take another snapshot if there is one; a damaged one is loud, and the last one stays.
+
+        One that could not be read for a moment is not taken for seen, and tried again.
+        """
+        setup = self._setup
+        now = _stat(setup.snapshot_file)
+        if now == self._seen:
+            return
+        try:
+            snapshot = load_snapshot(setup.snapshot_file, setup.vault)
+            setup.tls.use(snapshot)
+        except (LinksealError, OSError) as error:
+            Reporter.loaded(ok=False)
+            log.error("snapshot not taken, the last one stays", error=str(error))
+            self._failing = True
+            if not _passing(error):
+                self._seen = now
+            return
+        self._seen, self._failing = now, False
+        state.use(snapshot)
+        Reporter.loaded(ok=True)
+        log.info("snapshot taken", slot=setup.slot)
+
+    def look_again(self, state: EdgeState) -> None:
+        """Look between two ticks, as strangers may cause it: not while that fails, loudly."""
+        if not self._failing:
+            self.look(state)
+
+
 def run_worker(setup: WorkerSetup, stop_fd: int) -> None:
     """Serve until SIGTERM, or until ``stop_fd`` ends because the supervisor is gone.
 
@@ -93,12 +140,11 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report)
-    seen = _stat(setup.snapshot_file)
-    snapshot = load_snapshot(setup.snapshot_file, setup.vault)
-    setup.tls.use(snapshot)
+    snapshots = Snapshots(setup)
     recorder = Recorder(loop, setup.journal_dir, setup.slot, setup.journal)
     files = AppFiles.beside(setup.snapshot_file)
-    state = EdgeState(loop, setup.edge, recorder, snapshot, setup.slot, setup.shared, files)
+    state = EdgeState(loop, setup.edge, recorder, snapshots.first, setup.slot, setup.shared, files)
+    state.look_again = lambda: snapshots.look_again(state)
     reporter = Reporter(state, recorder, setup.tls)
     acceptors = [
         Acceptor(loop, setup.http, state, None),
@@ -109,7 +155,7 @@ async def serve(setup: WorkerSetup, stop: asyncio.Event) -> None:
         while not await _wait(stop, TICK):
             state.tick()
             recorder.look()
-            seen = _reload(setup, state, seen)
+            snapshots.look(state)
             reporter.report()
     finally:
         state.draining = True
@@ -138,28 +184,6 @@ async def _wait(stop: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _reload(setup: WorkerSetup, state: EdgeState, seen: tuple[int, int]) -> tuple[int, int]:
-    """Take another snapshot if there is one; a damaged one is loud, and the last one stays.
-
-    Returns what was seen, to compare with at the next tick: one that could not be read for a
-    moment was not seen.
-    """
-    now = _stat(setup.snapshot_file)
-    if now == seen:
-        return seen
-    try:
-        snapshot = load_snapshot(setup.snapshot_file, setup.vault)
-        setup.tls.use(snapshot)
-    except (LinksealError, OSError) as error:
-        Reporter.loaded(ok=False)
-        log.error("snapshot not taken, the last one stays", error=str(error))
-        return seen if _passing(error) else now
-    state.use(snapshot)
-    Reporter.loaded(ok=True)
-    log.info("snapshot taken", slot=setup.slot)
-    return now
 
 
 def _passing(error: LinksealError | OSError) -> bool:
