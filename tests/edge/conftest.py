@@ -15,10 +15,8 @@ import uvloop
 
 from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.shared import Shared
-from linkseal.edge.snapshot import save_snapshot
-from linkseal.edge.tls import ListeningTLS
-from linkseal.edge.worker import WorkerSetup, serve
-from support.edge import VAULT, Edge, files_in, snapshot
+from linkseal.edge.worker import serve
+from support.edge import Edge, files_in, snapshot, worker_setup
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +38,10 @@ def make_edge(tmp_path: Path, authority: trustme.CA) -> Iterator[Callable[..., E
     ) -> Edge:
         http, https = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         addresses = http.getsockname(), https.getsockname()
-        files = files_in(tmp_path)
-        served = snapshot(files, authority, **(known or {}))
-        save_snapshot(tmp_path / "edge.snapshot", served, VAULT)
-        setup = WorkerSetup(
-            slot=0,
-            http=http,
-            https=https,
-            tls=ListeningTLS(served, files, 100),
-            edge=EdgeConfig(**limits),
-            journal=journal or JournalConfig(),
-            journal_dir=tmp_path / "journal",
-            snapshot_file=tmp_path / "edge.snapshot",
-            vault=VAULT,
-            shared=shared or Shared(),
+        served = snapshot(files_in(tmp_path), authority, **(known or {}))
+        config = EdgeConfig(**limits)
+        setup = worker_setup(
+            tmp_path, served, http, https, edge=config, journal=journal, shared=shared
         )
         ready = threading.Event()
         told: dict[str, Any] = {}

@@ -13,13 +13,10 @@ import trustme
 import uvloop
 from cryptography import x509
 
-from linkseal.config import Address, EdgeConfig, JournalConfig
+from linkseal.config import Address
 from linkseal.domains.guides import Setting, guide
 from linkseal.edge.client import ClientKind, ClientRule
-from linkseal.edge.shared import Shared
-from linkseal.edge.snapshot import save_snapshot
-from linkseal.edge.tls import ListeningTLS
-from linkseal.edge.worker import WorkerSetup, serve
+from linkseal.edge.worker import serve
 from linkseal.listeners import listen
 from linkseal.prober import KeySigner, probe
 from linkseal.testing.programs import free_port
@@ -35,7 +32,7 @@ from prober.lab import (
     settings,
     zones,
 )
-from support.edge import PROBE_KEY, VAULT, certificate, files_in, snapshot
+from support.edge import PROBE_KEY, certificate, files_in, snapshot, worker_setup
 from support.nginx import nginx
 
 WEB, OURS, CA, OTHER = trustme.CA(), trustme.CA(), trustme.CA(), trustme.CA()
@@ -64,20 +61,8 @@ async def look_through(directory: Path, shows: trustme.LeafCert | None) -> Seen:
         clients={HOST: RULE, TARGET: RULE},
         client_cas=dict.fromkeys((HOST, TARGET), (ssl.PEM_cert_to_DER_cert(authority.decode()),)),
     )
-    save_snapshot(directory / "edge.snapshot", known, VAULT)
     http, https = (listen(Address("127.0.0.1", 0), name) for name in ("http", "https"))
-    setup = WorkerSetup(
-        slot=0,
-        http=http,
-        https=https,
-        tls=ListeningTLS(known, files, 100),
-        edge=EdgeConfig(),
-        journal=JournalConfig(),
-        journal_dir=directory / "journal",
-        snapshot_file=directory / "edge.snapshot",
-        vault=VAULT,
-        shared=Shared(),
-    )
+    setup = worker_setup(directory, known, http, https)
     ports = {name: free_port("127.0.0.1") for name in ("http", "https")}
     stop = asyncio.Event()
     with http, https, zones([CUSTOMER[1], "links A 127.0.0.1"]) as dns:

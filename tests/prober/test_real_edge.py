@@ -11,16 +11,13 @@ import trustme
 import uvloop
 from cryptography import x509
 
-from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.domains.checks import Result, judge
 from linkseal.domains.observation import Observation
 from linkseal.edge.shared import Shared
-from linkseal.edge.snapshot import save_snapshot
-from linkseal.edge.tls import ListeningTLS
-from linkseal.edge.worker import WorkerSetup, serve
+from linkseal.edge.worker import serve
 from linkseal.prober import KeySigner, probe
 from prober.lab import HOST, request, settings, zones
-from support.edge import CLIENTS, PROBE_KEY, VAULT, files_in, snapshot
+from support.edge import CLIENTS, PROBE_KEY, files_in, snapshot, worker_setup
 
 
 async def through_edge(
@@ -30,26 +27,13 @@ async def through_edge(
     route: str,
     shared: Shared | None = None,
 ) -> Observation:
-    files = files_in(directory)
-    known = snapshot(files, authority, clients=clients)
-    save_snapshot(directory / "edge.snapshot", known, VAULT)
+    known = snapshot(files_in(directory), authority, clients=clients)
     with (
         zones() as dns,
         socket.create_server(("127.0.0.1", 0)) as http,
         socket.create_server(("127.0.0.1", 0)) as https,
     ):
-        setup = WorkerSetup(
-            slot=0,
-            http=http,
-            https=https,
-            tls=ListeningTLS(known, files, 100),
-            edge=EdgeConfig(),
-            journal=JournalConfig(),
-            journal_dir=directory / "journal",
-            snapshot_file=directory / "edge.snapshot",
-            vault=VAULT,
-            shared=shared or Shared(),
-        )
+        setup = worker_setup(directory, known, http, https, shared=shared)
         config = settings(
             dns,
             http_port=http.getsockname()[1],

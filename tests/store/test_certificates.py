@@ -6,13 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from linkseal.domains.base import SendingIP, SSLPolicy
@@ -28,9 +25,10 @@ from linkseal.store import (
     Store,
     StoredCertificate,
 )
-from linkseal.store.database import MIGRATIONS, Database
+from linkseal.store.database import Database
 from linkseal.store.schema import certificate_names, metadata
 from linkseal.vault import Vault
+from support.database import make_database
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -66,11 +64,6 @@ with Store.open(url) as store:
         ]
         assert store.certificates.put(name, new, now + timedelta(seconds=number), "issued")
 """
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/linkseal.db"
 
 
 @pytest.fixture
@@ -684,14 +677,8 @@ FIRST = [
 
 
 def test_a_database_without_certificates_is_migrated_with_its_data(url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    make_database(url, "0001", FIRST)
     database = Database(url)
-    with database.transaction() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        for statement in FIRST:
-            connection.exec_driver_sql(statement)
     with Store.open(url) as store, database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         customer = store.customers.get("acme")

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -46,11 +45,6 @@ with Store.open(url) as store:
     except StoreError as error:
         print(error.code, flush=True)
 """
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/linkseal.db"
 
 
 @pytest.fixture

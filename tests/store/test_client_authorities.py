@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 import trustme
-from alembic import command
-from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from linkseal.domains.client_ca import ClientAuthority, der_of, read_authority
 from linkseal.domains.lifecycle import Action, Route, Step
 from linkseal.errors import DomainError, StoreError
 from linkseal.store import Store
-from linkseal.store.database import MIGRATIONS, Database
+from linkseal.store.database import Database
+from support.database import make_database
 
 HOST, OTHER = "links.acme.example", "go.acme.example"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -28,11 +26,6 @@ def authority() -> ClientAuthority:
 
 
 OLD, NEW = authority(), authority()
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/linkseal.db"
 
 
 @pytest.fixture
@@ -139,14 +132,8 @@ def test_a_new_claim_begins_without_one(store: Store) -> None:
 
 
 def test_a_database_from_before_is_migrated_with_its_domains(url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    make_database(url, "0006", BEFORE)
     database = Database(url)
-    with database.transaction() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
-        for statement in BEFORE:
-            connection.exec_driver_sql(statement)
     with Store.open(url) as store, database.reading() as connection:
         metadata = sa.MetaData()
         metadata.reflect(connection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,6 @@ HOUR = timedelta(hours=1)
 HOST = "links.acme.example"
 REPORT: dict[str, object] = {"verdicts": []}
 OTHER = "go.acme.example"
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/linkseal.db"
 
 
 @pytest.fixture

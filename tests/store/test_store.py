@@ -43,11 +43,6 @@ with Store.open(sys.argv[1]) as store:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/linkseal.db"
-
-
-@pytest.fixture
 def store(url: str) -> Iterator[Store]:
     with Store.open(url) as opened:
         yield opened

@@ -14,9 +14,13 @@ from typing import Any
 
 import trustme
 
+from linkseal.config import EdgeConfig, JournalConfig
 from linkseal.edge.certificates import CertificateFiles
 from linkseal.edge.client import ClientKind, ClientRule
-from linkseal.edge.snapshot import Snapshot, SnapshotCertificate
+from linkseal.edge.shared import Shared
+from linkseal.edge.snapshot import Snapshot, SnapshotCertificate, save_snapshot
+from linkseal.edge.tls import ListeningTLS
+from linkseal.edge.worker import WorkerSetup
 from linkseal.journal import Hit, decode_batch, list_segments, read_rows
 from linkseal.seal import KEY_BYTES, Keyring, Kind, MessageID, Sealed, sealed_url
 from linkseal.seal.nonce import PROBE_KEY_BYTES
@@ -34,6 +38,32 @@ CLIENTS = {
 VAULT = Vault(b"m" * 32)
 MESSAGE = MessageID.make(datetime(2026, 11, 24, tzinfo=UTC), b"\x01" * 8)
 HOSTS = {"links.acme.example": 1, "links.other.example": 2, "t-abc.ct.example.net": 1}
+
+
+def worker_setup(
+    directory: Path,
+    known: Snapshot,
+    http: socket.socket,
+    https: socket.socket,
+    *,
+    edge: EdgeConfig | None = None,
+    journal: JournalConfig | None = None,
+    shared: Shared | None = None,
+) -> WorkerSetup:
+    """Write a snapshot into a folder, and return what a worker of that is made from."""
+    save_snapshot(directory / "edge.snapshot", known, VAULT)
+    return WorkerSetup(
+        slot=0,
+        http=http,
+        https=https,
+        tls=ListeningTLS(known, files_in(directory), 100),
+        edge=edge or EdgeConfig(),
+        journal=journal or JournalConfig(),
+        journal_dir=directory / "journal",
+        snapshot_file=directory / "edge.snapshot",
+        vault=VAULT,
+        shared=shared or Shared(),
+    )
 
 
 @dataclass
