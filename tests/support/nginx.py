@@ -20,6 +20,8 @@ async def nginx(directory: Path, config: str, port: int) -> AsyncIterator[None]:
         f"daemon off; pid {directory}/nginx.pid; error_log stderr;\n"
         + ("user root;\n" if os.geteuid() == 0 else "")
         + "events {}\nhttp { access_log off;\n"
+        # Where it writes when it is no root's.
+        + f"proxy_temp_path {directory}/proxy; client_body_temp_path {directory}/body;\n"
         + f"proxy_cache_path {directory}/cache keys_zone=all:1m;\n{config}\n}}\n"
     )
     words = [find_program("nginx", "nginx-light"), "-p", str(directory)]

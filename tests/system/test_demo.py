@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
+
+import pytest
 
 from linkseal.demo.routes import possible
 from linkseal.testing.service import linkseal
@@ -30,3 +34,15 @@ def test_unattended_it_takes_a_domain_a_route_from_claim_to_click() -> None:
     assert broken is None or f"│ fail {broken.mistake} " in done.stdout
     for each in left_out:
         assert f"  left out: {each}" in done.stdout
+
+
+def test_what_does_not_start_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "haproxy"
+    program.write_text("#!/bin/sh\necho no room here >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = linkseal("demo", "--once", timeout=600)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: haproxy did not start: no room here")

@@ -90,7 +90,7 @@ async def _branded(enabler: Enabler, stage: Stage) -> list[str]:
         async with asyncio.TaskGroup() as group:
             for route in routes:
                 group.create_task(enabler.enable(route))
-    except* ServiceError as failed:
+    except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
     names = ", ".join(route.name for route in routes)
     stage.title(f"{len(routes)} branded domains enabled, checked and clicked: {names}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from linkseal.testing.lab import Mode, Site, cloudflare, own_proxy
 from linkseal.testing.lab.proxies import installed_caddy
 from linkseal.testing.mailbox import Mailbox
 from linkseal.testing.programs import installed
-from linkseal.testing.service import ServiceProcess, linkseal
+from linkseal.testing.service import COMMAND, ServiceProcess
 
 DESTINATION: Final = "https://shop.example/autumn?from=mail"
 _SECONDS: Final = 30.0
@@ -173,7 +174,7 @@ class Enabler:
             ServiceError: ``demo-step-failed``: it finds nothing wrong.
         """
         await self._claim(route)
-        done = await asyncio.to_thread(self._run, "domain", "check", route.host)
+        done = await self._run("domain", "check", route.host)
         if done.returncode != 1 or f"fail {route.mistake} " not in done.stdout:
             raise _failed(route.host, "the check did not say what is wrong", done.stderr)
         return str(done.stdout)
@@ -186,7 +187,7 @@ class Enabler:
         self.internet.publish(route.host, address, found["target"], found["ownership"])
         if route.enrolled:
             enrol = ("domain", "enrol", route.host, route.enrolled, "--network", route.address)
-            done = await asyncio.to_thread(self._run, *enrol)
+            done = await self._run(*enrol)
             if done.returncode:
                 raise _failed(route.host, "it was not enrolled", done.stderr)
         if route.stand_in is not None:
@@ -196,7 +197,7 @@ class Enabler:
         self._say(route, f"records published: {way}, TXT")
 
     async def _check(self, route: Route, what: str) -> None:
-        done = await asyncio.to_thread(self._run, "domain", "check", route.host, "--json")
+        done = await self._run("domain", "check", route.host, "--json")
         report = json.loads(done.stdout) if done.stdout else {}
         if done.returncode or report["blocking"]:
             raise _failed(route.host, f"{report.get('blocking')} block", done.stderr)
@@ -247,13 +248,23 @@ class Enabler:
                 await asyncio.sleep(0.1)
 
     async def _json(self, *words: str) -> Any:
-        done = await asyncio.to_thread(self._run, *words, "--json")
+        done = await self._run(*words, "--json")
         if done.returncode:
             raise _failed(" ".join(words), "it was refused", done.stderr)
         return json.loads(done.stdout)
 
-    def _run(self, *words: str) -> Any:
-        return linkseal("--config", str(self.service.config_file), *words)
+    async def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a person would, and end it where the demo is broken off."""
+        command = [*COMMAND, "--config", str(self.service.config_file), *words]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        try:
+            out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+            code = await process.wait()
+        return subprocess.CompletedProcess(command, code, out.decode(), err.decode())
 
     def _say(self, route: Route, text: str) -> None:
         self.tell(f"  {route.name:<8} {text}")

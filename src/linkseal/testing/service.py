@@ -18,6 +18,8 @@ from linkseal.testing.programs import Running
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 60.0
 COMMAND_TIMEOUT = 120.0
+COMMAND = (str(Path(sys.executable).parent / "linkseal"),)
+"""The installed command's words."""
 
 
 def linkseal(
@@ -29,7 +31,7 @@ def linkseal(
         subprocess.TimeoutExpired: It did not end in so many seconds, and is killed.
     """
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "linkseal"), *words],
+        [*COMMAND, *words],
         input=stdin,
         capture_output=True,
         timeout=timeout,

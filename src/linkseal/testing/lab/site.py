@@ -113,7 +113,7 @@ def _listens(address: Address) -> bool:
 _HAPROXY = """\
 global
     nbthread 1
-    maxconn 512
+    maxconn 256
 
 defaults
     mode http
