@@ -8,6 +8,9 @@ STAMP := .venv/.synced
 BENCH_STAMP := .venv/.synced-bench
 SYSTEM_STAMP := .venv/.system-test
 ONCE ?=
+# Kept, whatever the machine prefers: the tests start some thousand commands, and each would
+# compile all of it anew, a fifth of its time.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test check bench docs format clean
 
